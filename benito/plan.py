@@ -1,0 +1,181 @@
+"""What a pnode is told: its part of the experiment, and all of it.
+
+A `PnodePlan` is the only thing a node manager needs. It travels and is kept as JSON; unknown fields are refused,
+so that two versions that differ notice it.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from benito.errors import NodeManagerError
+from benito.model import CLEAR, Kind, Shaping
+from benito.names import ExperimentId, digest
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+class Realization(StrEnum):
+    """How a LAN is made on a pnode (docs/architecture.md, "Links")."""
+
+    DIRECT = "direct"  # one veth pair, each end in its node's namespace; nothing on the host
+    WIRE = "wire"  # two host-side ends, cross-connected by tc mirred
+    BRIDGE = "bridge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortPlan:
+    """A LAN member on this pnode. `device` is the host-side end of the node's interface `interface`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    node: str
+    kind: Kind
+    interface: str
+    device: str
+    altname: str
+    mac: str
+    address: IPv4Interface
+    into: Shaping = CLEAR
+    out_of: Shaping = CLEAR
+    ifb: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPlan:
+    """A LAN's part on this pnode; `bridge` names the bridge that it is given where it is realized by one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    lan: str
+    realization: Realization
+    ports: tuple[PortPlan, ...]
+    bridge: str
+    altname: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePlan:
+    """A static route inside a node."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    destination: IPv4Network
+    via: IPv4Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfacePlan:
+    """One of a node's experiment interfaces, as the node sees it. `device` is its host-side end."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    lan: str
+    mac: str
+    address: IPv4Interface
+    device: str
+    bridge: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlPlan:
+    """A node's interface on the control network; it speaks IPv6 link-local addresses only."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    mac: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """A node to be made on this pnode."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    dns_name: str
+    uuid: UUID
+    kind: Kind
+    image: str
+    memory_mib: int
+    vcpus: int
+    interfaces: tuple[InterfacePlan, ...]
+    control: ControlPlan | None
+    routes: tuple[RoutePlan, ...]
+    start_command: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PnodePlan:
+    """Everything one pnode has to make real for one experiment.
+
+    `group` is the kernel interface group of all that is made, `uid_base` the first of 65,536 user ids that
+    the experiment's containers are mapped to, `control_bridge` the bridge of the control network.
+    `hosts` is the text of every node's /etc/hosts, `environment` what start commands find in theirs.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    experiment: ExperimentId
+    pnode: str
+    generation: int
+    group: int
+    uid_base: int
+    control_bridge: str
+    nodes: tuple[NodePlan, ...]
+    links: tuple[LinkPlan, ...]
+    hosts: str
+    environment: tuple[tuple[str, str], ...] = ()
+    allow_unshaped: bool = False
+
+    def to_json(self) -> str:
+        """As text; `from_json` gives an equal plan."""
+        return _PNODE_PLAN.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "PnodePlan":
+        """From text. Raises NodeManagerError where it is none of this version's."""
+        try:
+            return _PNODE_PLAN.validate_json(text)
+        except ValidationError as error:
+            raise NodeManagerError(
+                f"the plan cannot be read: {error.error_count()} fields differ from this version's",
+                hint="install the same version of benito on controller and pnodes",
+            ) from error
+
+    @property
+    def revision(self) -> str:
+        """Changes when anything but the generation does."""
+        return digest(replace(self, generation=0).to_json()).hex()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentPlan:
+    """One part per pnode."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    experiment: ExperimentId
+    pnodes: tuple[PnodePlan, ...]
+
+    def to_json(self) -> str:
+        """As text; `from_json` gives an equal plan."""
+        return _EXPERIMENT_PLAN.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "ExperimentPlan":
+        """From text; the store wrote it, so a plan that cannot be read raises NodeManagerError."""
+        try:
+            return _EXPERIMENT_PLAN.validate_json(text)
+        except ValidationError as error:
+            raise NodeManagerError("the stored plan is of another version") from error
+
+
+_PNODE_PLAN = TypeAdapter(PnodePlan)
+_EXPERIMENT_PLAN = TypeAdapter(ExperimentPlan)

@@ -1,0 +1,99 @@
+"""What the core asks of the worlds outside it: narrow protocols that drivers keep and tests can fake.
+
+`benito_domains` and `benito_netplan` hold the real ones, `benito_cli.wiring` alone constructs them.
+A driver touches only what carries the experiment's mark; every method can be cut at any point and called again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from benito.model import Kind
+from benito.names import ExperimentId
+from benito.plan import NodePlan, PnodePlan
+from benito.status import NodeStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Something a plan needs and this pnode has not: what is missing, who needs it, what to do.
+
+    `shaping` marks what `--allow-unshaped` can do without.
+    """
+
+    missing: str
+    element: str
+    hint: str
+    shaping: bool = False
+
+
+class Op(Protocol):
+    """One small change, with its reason."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is done, in a few words."""
+
+    def __str__(self) -> str:
+        """What it does, in one line."""
+
+
+class LinkDriver(Protocol):
+    """The wires of one pnode."""
+
+    def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
+        """What the kernel is missing for this plan's links, found by trying it in a namespace of its own."""
+
+    def changes(self, plan: PnodePlan) -> Sequence[Op]:
+        """Observes the links and returns what is to be done so that they are as planned.
+
+        Ports whose device a hypervisor makes are left out until the device is there.
+        """
+
+    def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
+        """Does it, in order. Raises LinkError."""
+
+    def remove(self, experiment: ExperimentId, group: int) -> None:
+        """Deletes every interface of the experiment's group that carries its mark, and its derived leftovers."""
+
+
+class NodeDriver(Protocol):
+    """All nodes of one kind on one pnode."""
+
+    @property
+    def kind(self) -> Kind:
+        """The kind that this driver realizes."""
+
+    @property
+    def hypervisor(self) -> str:
+        """What realizes it here, as status and tables say it: `lxc` where openvz nodes are LXC domains."""
+
+    def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
+        """What the host is missing for these nodes, found by trying; touches nothing of an experiment."""
+
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Makes what must be there before the links: images, node directories, namespaces. Raises HypervisorError."""
+
+    def start(self, plan: PnodePlan, node: NodePlan) -> None:
+        """Starts a node whose links' fixed ends are there; returns when it runs. May be called by several threads."""
+
+    def release(self, plan: PnodePlan, node: NodePlan) -> None:
+        """All links are plugged: the node may go on to its start command."""
+
+    def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
+        """How these nodes are, by name; a node that is not there is left out."""
+
+    def argv(self, plan: PnodePlan, node: NodePlan, command: Sequence[str], *, terminal: bool) -> list[str]:
+        """The words to execute on the pnode so that `command` runs in the node as root (a shell, if empty)."""
+
+    def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
+        """Ends these nodes and removes all that `prepare` and `start` made of them; with None, of every node
+        of this kind that bears the experiment's mark, planned or not."""
+
+
+#: Told how far a long work is: a phase, how much of it is done, how much there is.
+Progress = Callable[[str, int, int], None]
+
+
+def quiet(_phase: str, _done: int, _total: int) -> None:
+    """A progress that nobody watches."""

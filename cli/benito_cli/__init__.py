@@ -1,0 +1,4 @@
+"""The command line: typer commands, rich output, and the wiring that alone constructs drivers.
+
+May import everything; nothing imports it. `benito --help` loads typer and rich only.
+"""
