@@ -1,0 +1,78 @@
+"""Where a pnode keeps its state. Names are checked before they come here, so none can leave its folder."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benito.names import ExperimentId
+
+DEFAULT_ROOT = Path("/var/lib/benito")
+
+
+@dataclass(frozen=True, slots=True)
+class StatePaths:
+    """The folders below one root; `BENITO_STATE` in the environment moves it."""
+
+    root: Path = DEFAULT_ROOT
+
+    @classmethod
+    def from_environment(cls) -> "StatePaths":
+        """The root that the environment names, else the default."""
+        return cls(Path(os.environ.get("BENITO_STATE", str(DEFAULT_ROOT))))
+
+    @property
+    def store(self) -> Path:
+        """The controller's SQLite file."""
+        return self.root / "benito.db"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file per experiment."""
+        return self.root / "locks"
+
+    @property
+    def images(self) -> Path:
+        """Images and kernels, by name."""
+        return self.root / "images"
+
+    def experiment(self, experiment: ExperimentId) -> Path:
+        """All that this pnode keeps of an experiment."""
+        return self.root / "exp" / experiment.pid / experiment.eid
+
+    def plan(self, experiment: ExperimentId) -> Path:
+        """The last plan that this pnode was given."""
+        return self.experiment(experiment) / "plan.json"
+
+    def node(self, experiment: ExperimentId, node: str) -> Path:
+        """All that this pnode keeps of a node."""
+        return self.experiment(experiment) / "nodes" / node
+
+
+def make_directory(path: Path, mode: int = 0o711) -> None:
+    """The folder and those above it, each new one with `mode` whatever the umask (0711: pass through, not list)."""
+    if path.is_dir():
+        return
+    make_directory(path.parent, mode)
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replaces a file whole: after a crash it holds the old bytes or the new ones, on disk."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105 - beside mkstemp's plain string
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
