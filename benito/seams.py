@@ -78,7 +78,7 @@ class NodeDriver(Protocol):
         """Starts a node whose links' fixed ends are there; returns when it runs. May be called by several threads."""
 
     def release(self, plan: PnodePlan, node: NodePlan) -> None:
-        """All links are plugged: the node may go on to its start command."""
+        """All links are plugged: the node may go on to its start command. Once is enough; again does nothing."""
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """How these nodes are, by name; a node that is not there is left out."""

@@ -1,0 +1,200 @@
+"""The controller: brings experiments up, tells how they are, takes them down. A library; the command line and the
+status server are its front ends.
+
+Each transition is in the store before it is begun, and an experiment is changed by one command at a time. A command
+that died is taken up by the next one: `up` applies again, `down` removes what is there.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from benito.errors import UsageError
+from benito.locks import experiment_lock
+from benito.model import Kind
+from benito.names import ExperimentId
+from benito.nodemanager import NodeManager, refuse_lacks
+from benito.paths import StatePaths
+from benito.plan import ExperimentPlan, PnodePlan
+from benito.planner import Experiment, plan_experiment
+from benito.seams import Lack, Progress, quiet
+from benito.status import BootStatus, ExperimentStatus, NodeStatus
+from benito.store import ExperimentState, Record, Store, already_there, missing
+from benito.testbeds.local import LocalTestbed, refusal
+
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """A node of a running experiment and how it is."""
+
+    experiment: ExperimentId
+    node: str
+    dns_name: str
+    kind: Kind
+    hypervisor: str
+    pnode: str
+    addresses: tuple[IPv4Address, ...]
+    has_start_command: bool
+    status: NodeStatus
+
+
+class Controller:
+    """All experiments of this machine."""
+
+    def __init__(self, paths: StatePaths, store: Store, testbed: LocalTestbed) -> None:
+        self._paths = paths
+        self._store = store
+        self._testbed = testbed
+
+    def lacks(self, experiment: Experiment) -> Sequence[Lack]:
+        """What the testbed is missing for it. Raises EmbeddingError or TestbedError where it cannot be at all."""
+        if (error := refusal(experiment)) is not None:
+            raise error
+        return [
+            lack
+            for part in plan_experiment(experiment).pnodes
+            for lack in self._testbed.node_manager(part.pnode).lacks(part)
+        ]
+
+    def up(self, experiment: Experiment, *, data: bytes, progress: Progress = quiet) -> Sequence[Lack]:
+        """Swaps it in: returns when every node runs and every link is plugged, with what was allowed to be missing.
+
+        Whatever is refused is refused before anything is touched. What fails later is taken down again.
+        """
+        with experiment_lock(self._paths, experiment.id):
+            former = self._store.find(experiment.id)
+            if former is not None and (former.state is ExperimentState.ACTIVE or former.id != experiment.id):
+                raise already_there(former)
+            lacks = self.lacks(experiment)
+            refuse_lacks(lacks, allow_unshaped=experiment.policy.allow_unshaped)
+            if former is not None and former.state is ExperimentState.SWAPPING:
+                self._remove(experiment.id, former.plan, progress)
+                former = None
+            record = former or self._store.add(experiment.id, source=experiment.topology.source, data=data)
+            plan = plan_experiment(experiment, generation=record.generation + 1, slot=record.slot)
+            self._store.begin(experiment.id, ExperimentState.ACTIVATING, plan)
+            try:
+                for part in plan.pnodes:
+                    self._testbed.node_manager(part.pnode).apply(part, progress)
+            except BaseException:  # also Ctrl-C: a half-made experiment is no use to anybody
+                self._store.begin(experiment.id, ExperimentState.SWAPPING)
+                self._remove(experiment.id, plan, progress)
+                raise
+            self._store.begin(experiment.id, ExperimentState.ACTIVE)
+        return lacks
+
+    def wait_booted(self, experiment: ExperimentId, *, seconds: float, progress: Progress = quiet) -> list[NodeReport]:
+        """Waits until every node is booted or dead, or the time is over; how they are then."""
+        deadline = time.monotonic() + seconds
+        while True:
+            reports = self.report(experiment)
+            progress("boot", sum(report.status.boot is BootStatus.BOOTED for report in reports), len(reports))
+            waiting = any(report.status.boot in (BootStatus.RUNNING, None) for report in reports)
+            if not waiting or time.monotonic() > deadline:
+                return reports
+            time.sleep(_POLL_SECONDS)
+
+    def down(self, experiment: ExperimentId, *, progress: Progress = quiet) -> None:
+        """Swaps it out and forgets it. Works from any state; raises ExperimentMissing if nothing is known of it."""
+        with experiment_lock(self._paths, experiment):
+            record = self._store.find(experiment)
+            # The store may be lost; the pnode keeps its plan.
+            if record is None and not self._testbed.node_manager("pnode-0000").knows(experiment):
+                raise missing(experiment)
+            if record is not None:
+                self._store.begin(record.id, ExperimentState.SWAPPING)
+            self._remove(record.id if record else experiment, record.plan if record else None, progress)
+
+    def _remove(self, experiment: ExperimentId, plan: ExperimentPlan | None, progress: Progress) -> None:
+        pnodes = [part.pnode for part in plan.pnodes] if plan else ["pnode-0000"]
+        for pnode in pnodes:
+            self._testbed.node_manager(pnode).destroy(experiment, progress)
+        self._store.remove(experiment)
+
+    def experiments(self) -> list[Record]:
+        """All that are known, by name."""
+        return self._store.all()
+
+    def status(self, experiment: ExperimentId) -> ExperimentStatus:
+        """hypervisor -> node -> status, as the status protocol tells it. Raises ExperimentMissing."""
+        record = self._store.get(experiment)
+        found: dict[str, dict[str, NodeStatus]] = {}
+        for part in record.plan.pnodes if record.plan else ():
+            manager = self._testbed.node_manager(part.pnode)
+            if manager.knows(record.id):
+                for hypervisor, nodes in manager.status(record.id).items():
+                    found[hypervisor] = dict(nodes)
+        return found
+
+    def report(self, experiment: ExperimentId) -> list[NodeReport]:
+        """How every node is, with what a person wants to know beside it, in the file's order."""
+        record = self._store.get(experiment)
+        seen = {
+            (hypervisor.rpartition(":")[2], node): (hypervisor, status)
+            for hypervisor, nodes in self.status(record.id).items()
+            for node, status in nodes.items()
+        }
+        absent = (None, NodeStatus(boot=BootStatus.DEAD, reason=f"the experiment is {record.state}"))
+        reports = []
+        for part in record.plan.pnodes if record.plan else ():
+            for node in part.nodes:
+                hypervisor, status = seen.get((part.pnode, node.name), absent)
+                reports.append(
+                    NodeReport(
+                        experiment=record.id,
+                        node=node.name,
+                        dns_name=node.dns_name,
+                        kind=node.kind,
+                        hypervisor=hypervisor.split(":")[1] if hypervisor else node.kind.value,
+                        pnode=part.pnode,
+                        addresses=tuple(interface.address.ip for interface in node.interfaces),
+                        has_start_command=node.start_command is not None,
+                        status=status,
+                    )
+                )
+        return reports
+
+    def find_node(self, name: str) -> tuple[ExperimentId, str]:
+        """The node that `name` (`n-0`, `n-0.star` or `n-0.star.lab`, in any case) means. Raises UsageError."""
+        known = [
+            (record.id, node.name, node.dns_name)
+            for record in self._store.all()
+            for part in (record.plan.pnodes if record.plan else ())
+            for node in part.nodes
+        ]
+        wanted = name.lower()
+        found = [
+            (experiment, node)
+            for experiment, node, dns_name in known
+            if dns_name.lower() == wanted or dns_name.lower().startswith(f"{wanted}.")
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"no running experiment has a node {name}", hint="`benito status` shows the nodes")
+        names = ", ".join(experiment.dns_name(node) for experiment, node in found[:5])
+        raise UsageError(f"{name} is ambiguous", hint=f"say which: {names}")
+
+    def argv(self, experiment: ExperimentId, node: str, command: Sequence[str], *, terminal: bool) -> list[str]:
+        """The words that run `command` in the node when they are executed here; a shell if it is empty."""
+        return self._manager_of(experiment, node).argv(experiment, node, command, terminal=terminal)
+
+    def _manager_of(self, experiment: ExperimentId, node: str) -> NodeManager:
+        return self._testbed.node_manager(self._part_of(experiment, node).pnode)
+
+    def _part_of(self, experiment: ExperimentId, node: str) -> PnodePlan:
+        record = self._store.get(experiment)
+        for part in record.plan.pnodes if record.plan else ():
+            if any(planned.name == node for planned in part.nodes):
+                return part
+        raise UsageError(f"{experiment} has no node {node}", hint=f"`benito status {experiment}` shows its nodes")
+
+
+def default_name(path: Path) -> str:
+    """An experiment's name from its file's: `star` from `examples/star.ns`, hyphens for what names may not hold."""
+    letters = [letter if letter.isascii() and letter.isalnum() else "-" for letter in path.name.split(".")[0]]
+    return "".join(letters).strip("-")[:32].rstrip("-") or "experiment"

@@ -1,0 +1,237 @@
+"""A pnode's node manager: makes the pnode as its plan says, tells how it is, and takes it down again.
+
+Level-triggered: `apply` observes, finds the difference and does it. It may be cut at any point and be called again, and
+`destroy` finds what is there by its marks, with or without a plan.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from benito.errors import BenitoError, HypervisorError, KernelFeatureMissing, NodeManagerError
+from benito.model import Kind
+from benito.names import ExperimentId, interface_group
+from benito.paths import StatePaths, make_directory, write_atomically
+from benito.plan import NodePlan, PnodePlan
+from benito.seams import Lack, LinkDriver, NodeDriver, Progress, quiet
+from benito.status import BootStatus, NodeStatus, hypervisor_name
+
+#: How many domains are started or ended at once: measured best on two cores, and harmless on more.
+_WORKERS = 8
+
+
+class NodeManager:
+    """One pnode, through one link driver and one node driver per kind."""
+
+    def __init__(self, paths: StatePaths, links: LinkDriver, drivers: Mapping[Kind, NodeDriver]) -> None:
+        self._paths = paths
+        self._links = links
+        self._drivers = drivers
+
+    def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
+        """What this pnode is missing for the plan. Touches nothing of any experiment."""
+        found = list(self._links.lacks(plan))
+        for kind, nodes in _by_kind(plan.nodes).items():
+            driver = self._drivers.get(kind)
+            if driver is None:
+                names = ", ".join(node.name for node in nodes[:5])
+                found.append(Lack(missing=f"a driver for {kind} nodes", element=names, hint="choose another kind"))
+            else:
+                found.extend(driver.lacks(plan, nodes))
+        return found
+
+    def apply(self, plan: PnodePlan, progress: Progress = quiet) -> None:
+        """Makes everything as planned; returns when each node runs and all links are plugged.
+
+        Refuses, before anything is touched, a plan that the pnode lacks something for.
+        """
+        refuse_lacks(self.lacks(plan), allow_unshaped=plan.allow_unshaped)
+        former = self._saved_plan(plan.experiment)
+        if former is not None and former.generation > plan.generation:
+            raise NodeManagerError(
+                f"generation {plan.generation} of {plan.experiment} comes after {former.generation}",
+                hint="another controller changed the experiment meanwhile",
+            )
+        make_directory(self._paths.experiment(plan.experiment))
+        write_atomically(self._paths.plan(plan.experiment), plan.to_json().encode())
+        if former is not None:
+            self._drop_former(former, plan)
+        waiting = self._waiting(plan)
+        for driver, nodes in self._grouped(waiting):
+            progress("prepare", 0, len(nodes))
+            driver.prepare(plan, nodes)
+        self._plug(plan, progress)
+        self._start(plan, waiting, progress)
+        self._plug(plan, progress)
+        for driver, nodes in self._grouped(plan.nodes):
+            for node in nodes:
+                driver.release(plan, node)
+
+    def knows(self, experiment: ExperimentId) -> bool:
+        """Whether this pnode was given a plan of the experiment that it has not taken down."""
+        return self._paths.plan(experiment).exists()
+
+    def status(self, experiment: ExperimentId) -> Mapping[str, Mapping[str, NodeStatus]]:
+        """How the planned nodes are: hypervisor -> node -> status. A planned node that is not there is dead."""
+        plan = self._saved_plan(experiment)
+        if plan is None:
+            raise NodeManagerError(f"this pnode has no plan of {experiment}")
+        return {
+            hypervisor_name(kind, plan.pnode, self._drivers[kind].hypervisor): self._observe(kind, plan, nodes)
+            for kind, nodes in _by_kind(plan.nodes).items()
+        }
+
+    def argv(self, experiment: ExperimentId, node: str, command: Sequence[str], *, terminal: bool) -> list[str]:
+        """The words that run `command` in a node when they are executed on this pnode."""
+        plan = self._saved_plan(experiment)
+        for planned in plan.nodes if plan is not None else ():
+            if plan is not None and planned.name == node:
+                return self._drivers[planned.kind].argv(plan, planned, command, terminal=terminal)
+        raise NodeManagerError(f"this pnode has no node {node} of {experiment}")
+
+    def destroy(self, experiment: ExperimentId, progress: Progress = quiet) -> None:
+        """Removes all that carries the experiment's mark; goes on past what fails, then says all that failed."""
+        failures: list[BenitoError] = []
+        plan = self._readable_plan(experiment)
+
+        def attempt(work: Callable[[], None]) -> None:
+            try:
+                work()
+            except BenitoError as error:
+                failures.append(error)
+
+        if plan is not None:
+            self._destroy_planned(plan, progress, failures)
+        for driver in self._drivers.values():
+            attempt(lambda driver=driver: driver.destroy(experiment, None))  # type: ignore[misc]
+        progress("unplug", 0, 1)
+        if plan is not None:
+            devices = _hypervisor_devices(plan)
+            attempt(lambda: self._links.discard(devices))
+        attempt(lambda: self._links.remove(experiment, plan.group if plan else interface_group(experiment)))
+        if failures:
+            raise NodeManagerError(
+                "\n".join(dict.fromkeys(failure.message for failure in failures)),
+                hint=failures[0].hint or f"mend it, then run `benito down {experiment}` again",
+            )
+        self._forget(experiment)
+        progress("unplug", 1, 1)
+
+    def _destroy_planned(self, plan: PnodePlan, progress: Progress, failures: list[BenitoError]) -> None:
+        # In parallel, because ending one container mostly waits.
+        def end(node: NodePlan) -> None:
+            if node.kind in self._drivers:
+                self._drivers[node.kind].destroy(plan.experiment, [node])
+
+        for done, error in enumerate(_in_parallel(end, plan.nodes), 1):
+            progress("end", done, len(plan.nodes))
+            if error is not None:
+                failures.append(error)
+
+    def _forget(self, experiment: ExperimentId) -> None:
+        folder = self._paths.experiment(experiment)
+        if folder.exists():
+            shutil.rmtree(folder)
+        for empty in (folder.parent, folder.parent.parent):
+            try:
+                empty.rmdir()
+            except OSError:  # other experiments are in it, or it never was
+                break
+
+    def _saved_plan(self, experiment: ExperimentId) -> PnodePlan | None:
+        try:
+            return PnodePlan.from_json(self._paths.plan(experiment).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def _readable_plan(self, experiment: ExperimentId) -> PnodePlan | None:
+        # Teardown goes by marks; a plan of another version must not stop it.
+        try:
+            return self._saved_plan(experiment)
+        except NodeManagerError:
+            return None
+
+    def _observe(self, kind: Kind, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
+        gone = NodeStatus(boot=BootStatus.DEAD, reason="it is not there")
+        try:
+            seen = self._drivers[kind].observe(plan.experiment, nodes)
+        except HypervisorError as error:
+            return {node.name: NodeStatus(reason=error.message) for node in nodes}
+        return {node.name: seen.get(node.name, gone) for node in nodes}
+
+    def _waiting(self, plan: PnodePlan) -> list[NodePlan]:
+        """The planned nodes that do not run."""
+        waiting: list[NodePlan] = []
+        for kind, nodes in _by_kind(plan.nodes).items():
+            seen = self._drivers[kind].observe(plan.experiment, nodes)
+            waiting.extend(node for node in nodes if node.name not in seen or seen[node.name].boot is BootStatus.DEAD)
+        return waiting
+
+    def _drop_former(self, former: PnodePlan, plan: PnodePlan) -> None:
+        """Ends nodes that are planned no more, or otherwise than they were made."""
+        kept = {node.name: node for node in plan.nodes}
+        for node in former.nodes:
+            if kept.get(node.name) != node and node.kind in self._drivers:
+                self._drivers[node.kind].destroy(plan.experiment, [node])
+
+    def _grouped(self, nodes: Iterable[NodePlan]) -> list[tuple[NodeDriver, list[NodePlan]]]:
+        return [(self._drivers[kind], group) for kind, group in _by_kind(nodes).items()]
+
+    def _plug(self, plan: PnodePlan, progress: Progress) -> None:
+        ops = self._links.changes(plan)
+        progress("wire", 0, len(ops))
+        self._links.apply(plan, ops)
+        progress("wire", len(ops), len(ops))
+
+    def _start(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress) -> None:
+        errors = []
+        for done, error in enumerate(_in_parallel(lambda node: self._drivers[node.kind].start(plan, node), nodes), 1):
+            progress("start", done, len(nodes))
+            if error is not None:
+                errors.append(error)
+        if errors:
+            raise HypervisorError("\n".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
+
+
+def refuse_lacks(lacks: Sequence[Lack], *, allow_unshaped: bool) -> None:
+    """Raises one error that names everything missing; what is only shaping may be allowed to be."""
+    hard = [lack for lack in lacks if not (lack.shaping and allow_unshaped)]
+    if not hard:
+        return
+    error = KernelFeatureMissing if all(lack.shaping for lack in hard) else HypervisorError
+    raise error(
+        "this pnode cannot do what the experiment asks for:\n"
+        + "\n".join(f"  {lack.element}: needs {lack.missing}" for lack in hard),
+        hint="; ".join(dict.fromkeys(lack.hint for lack in hard)),
+    )
+
+
+def _by_kind(nodes: Iterable[NodePlan]) -> dict[Kind, list[NodePlan]]:
+    groups: dict[Kind, list[NodePlan]] = {}
+    for node in nodes:
+        groups.setdefault(node.kind, []).append(node)
+    return groups
+
+
+def _hypervisor_devices(plan: PnodePlan) -> list[str]:
+    """Devices that libvirt makes: they carry our mark only once they have been adopted."""
+    devices: list[str] = []
+    for node in plan.nodes:
+        if node.kind is not Kind.PROCESS:
+            devices.extend(interface.device for interface in node.interfaces)
+            devices.extend([node.control.device] if node.control else [])
+    return devices
+
+
+def _in_parallel(work: Callable[[NodePlan], None], nodes: Sequence[NodePlan]) -> Iterable[BenitoError | None]:
+    """Yields for each node, as it is done, its error or None."""
+
+    def attempt(node: NodePlan) -> BenitoError | None:
+        try:
+            work(node)
+        except BenitoError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        yield from pool.map(attempt, nodes)

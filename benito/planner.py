@@ -1,0 +1,250 @@
+"""From a topology to what each pnode is told. Pure: the same input gives the same plan, to the byte."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import NAMESPACE_URL, uuid5
+
+from benito.addressing import Addresses, assign_addresses
+from benito.embedding import Embedding, embed
+from benito.errors import Problem, Severity, TopologyMeaningError
+from benito.hosts import hosts_text
+from benito.model import Kind, Lan, Member, Node, Routing, Topology
+from benito.names import ExperimentId, alternative_name, interface_group, kernel_name, mac_address
+from benito.plan import (
+    ControlPlan,
+    ExperimentPlan,
+    InterfacePlan,
+    LinkPlan,
+    NodePlan,
+    PnodePlan,
+    PortPlan,
+    Realization,
+)
+from benito.policy import DEFAULT_IMAGE, MEMORY_MIB, Policy
+from benito.routing import Routes, compute_routes
+
+#: User ids of the first experiment's containers; far above people's and other tools' ranges.
+_FIRST_UID = 0x60000000
+_UIDS_PER_EXPERIMENT = 65536
+#: How many experiments a controller can keep apart by user ids.
+SLOTS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A topology whose every question is answered: kinds, addresses, routes, places."""
+
+    id: ExperimentId
+    topology: Topology
+    policy: Policy
+    addresses: Addresses
+    macs: Mapping[tuple[str, int], str]
+    routes: Routes
+    embedding: Embedding
+    warnings: tuple[Problem, ...]
+
+    def interfaces(self) -> Mapping[str, Sequence[tuple[str, Member]]]:
+        """node -> its interfaces by number, each as the LAN's name and the membership."""
+        found: dict[str, list[tuple[str, Member]]] = {node.name: [] for node in self.topology.nodes}
+        for lan in self.topology.lans:
+            for member in lan.members:
+                found[member.node].append((lan.name, member))
+        return {node: sorted(pairs, key=lambda pair: pair[1].port) for node, pairs in found.items()}
+
+    @property
+    def hosts(self) -> str:
+        """Every node's /etc/hosts."""
+        return hosts_text(self.topology, self.addresses)
+
+
+def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Experiment:
+    """Answers what the file leaves open. Raises TopologyError and EmbeddingError; touches nothing."""
+    placed = any(node.partition is not None for node in topology.nodes) and not policy.force_partition
+    default = Kind.EMBEDDED_PNODE if placed else policy.default_kind
+
+    def kind_of(node: Node) -> Kind:
+        return node.kind or (policy.default_kind if node.partition is not None else default)
+
+    resolved = replace(topology, nodes=tuple(replace(node, kind=kind_of(node)) for node in topology.nodes))
+    addresses = assign_addresses(resolved)
+    macs = _mac_addresses(experiment, resolved)
+    return Experiment(
+        id=experiment,
+        topology=resolved,
+        policy=policy,
+        addresses=addresses,
+        macs=macs,
+        routes=compute_routes(resolved, addresses),
+        embedding=embed(resolved.nodes, resolved.lans, policy),
+        warnings=(*topology.warnings, *_substitutions(resolved)),
+    )
+
+
+def _mac_addresses(experiment: ExperimentId, topology: Topology) -> Mapping[tuple[str, int], str]:
+    macs: dict[tuple[str, int], str] = {}
+    owner: dict[str, str] = {}
+    problems: list[Problem] = []
+    for lan in topology.lans:
+        for member in lan.members:
+            mac = member.mac or mac_address(experiment, member.node, f"eth{member.port}")
+            name = f"{member.node} eth{member.port}"
+            if mac in owner:
+                problems.append(
+                    Problem(
+                        file=topology.source,
+                        line=lan.line,
+                        element=name,
+                        message=f"the MAC address {mac} is also that of {owner[mac]}",
+                        hint="every interface needs its own; leave it out to have one made",
+                    )
+                )
+            owner[mac] = name
+            macs[member.node, member.port] = mac
+    if problems:
+        raise TopologyMeaningError(problems)
+    return macs
+
+
+def _substitutions(topology: Topology) -> list[Problem]:
+    """What is realized otherwise than the file asks: said, never silent."""
+    problems = [
+        _note(topology, node, f"image {asked} is not there; the node runs {DEFAULT_IMAGE}")
+        for node in topology.nodes
+        for asked in filter(None, (node.os, node.image))
+        if node.kind in (Kind.QEMU, Kind.OPENVZ) and asked != DEFAULT_IMAGE
+    ]
+    if topology.routing is Routing.SESSION:
+        message = "no routing daemon is run for `rtproto Session`; the nodes get static routes"
+        problems.append(Problem(file=topology.source, message=message, severity=Severity.WARNING))
+    return problems
+
+
+def _note(topology: Topology, node: Node, message: str) -> Problem:
+    return Problem(file=topology.source, line=node.line, element=node.name, message=message, severity=Severity.WARNING)
+
+
+def plan_experiment(experiment: Experiment, *, generation: int = 1, slot: int = 0) -> ExperimentPlan:
+    """Every pnode's part. `slot` numbers the controller's experiments; it decides the containers' user ids."""
+    how = realizations(experiment)
+    return ExperimentPlan(
+        experiment=experiment.id,
+        pnodes=tuple(
+            _plan_pnode(experiment, partition.pnode, set(partition.nodes), how, generation, slot)
+            for partition in experiment.embedding.partitions
+        ),
+    )
+
+
+def realizations(experiment: Experiment) -> Mapping[str, Realization]:
+    """LAN -> how it is made on its pnode."""
+    kinds = {node.name: node.kind for node in experiment.topology.nodes}
+    return {
+        lan.name: realization(lan, [kinds[member.node] for member in lan.members]) for lan in experiment.topology.lans
+    }
+
+
+def realization(lan: Lan, kinds: Sequence[Kind | None]) -> Realization:
+    """How a LAN whose members all stand on one pnode is made there: without a bridge wherever two members allow it."""
+    if len(lan.members) != 2:
+        return Realization.BRIDGE
+    clear = all(member.into.is_clear and member.out_of.is_clear for member in lan.members)
+    if clear and all(kind is Kind.PROCESS for kind in kinds):
+        return Realization.DIRECT
+    return Realization.WIRE
+
+
+def _plan_pnode(
+    experiment: Experiment,
+    pnode: str,
+    names: set[str],
+    realizations: Mapping[str, Realization],
+    generation: int,
+    slot: int,
+) -> PnodePlan:
+    name, topology = experiment.id, experiment.topology
+    links = tuple(
+        _plan_link(experiment, lan, realizations[lan.name])
+        for lan in topology.lans
+        if any(member.node in names for member in lan.members)
+    )
+    interfaces: dict[str, list[InterfacePlan]] = defaultdict(list)
+    for link in links:
+        bridge = link.bridge if link.realization is Realization.BRIDGE else None
+        for port in link.ports:
+            interfaces[port.node].append(
+                InterfacePlan(
+                    name=port.interface,
+                    lan=link.lan,
+                    mac=port.mac,
+                    address=port.address,
+                    device=port.device,
+                    bridge=bridge,
+                )
+            )
+    return PnodePlan(
+        experiment=name,
+        pnode=pnode,
+        generation=generation,
+        group=interface_group(name),
+        uid_base=_FIRST_UID + slot * _UIDS_PER_EXPERIMENT,
+        control_bridge=kernel_name("c", name),
+        nodes=tuple(
+            _plan_node(experiment, node, interfaces[node.name]) for node in topology.nodes if node.name in names
+        ),
+        links=links,
+        hosts=experiment.hosts,
+        environment=topology.options,
+        allow_unshaped=experiment.policy.allow_unshaped,
+    )
+
+
+def _plan_link(experiment: Experiment, lan: Lan, how: Realization) -> LinkPlan:
+    name = experiment.id
+    kinds = {node.name: node.kind for node in experiment.topology.nodes}
+    ports = []
+    for member in lan.members:
+        interface = f"eth{member.port}"
+        ports.append(
+            PortPlan(
+                node=member.node,
+                kind=kinds[member.node] or experiment.policy.default_kind,
+                interface=interface,
+                device=kernel_name("v", name, member.node, interface),
+                altname=alternative_name(name, lan.name, f"{member.node}-{member.port}"),
+                mac=experiment.macs[member.node, member.port],
+                address=experiment.addresses[member.node, member.port],
+                into=member.into,
+                out_of=member.out_of,
+                ifb=kernel_name("i", name, member.node, interface),
+            )
+        )
+    return LinkPlan(
+        lan=lan.name,
+        realization=how,
+        ports=tuple(ports),
+        bridge=kernel_name("b", name, lan.name),
+        altname=alternative_name(name, lan.name),
+    )
+
+
+def _plan_node(experiment: Experiment, node: Node, interfaces: Sequence[InterfacePlan]) -> NodePlan:
+    name, kind = experiment.id, node.kind or experiment.policy.default_kind
+    control = None
+    if kind in (Kind.QEMU, Kind.OPENVZ):
+        control = ControlPlan(
+            mac=mac_address(name, node.name, "ctl0"), device=kernel_name("v", name, node.name, "ctl0")
+        )
+    return NodePlan(
+        name=node.name,
+        dns_name=name.dns_name(node.name),
+        uuid=uuid5(NAMESPACE_URL, f"benito:{name}/{node.name}"),
+        kind=kind,
+        image=DEFAULT_IMAGE,
+        memory_mib=node.memory_mib or MEMORY_MIB[kind],
+        vcpus=node.vcpus or 1,
+        interfaces=tuple(sorted(interfaces, key=lambda interface: (len(interface.name), interface.name))),
+        control=control,
+        routes=experiment.routes[node.name],
+        start_command=None if node.ghost else node.start_command,
+    )

@@ -1,0 +1,25 @@
+"""What a user asks for beside the file, and what stands where neither says anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benito.model import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The options of DETER's `containerize` that are honoured so far.
+
+    `packing` is the most nodes that may share a pnode; None leaves it to what the testbed has.
+    """
+
+    default_kind: Kind = Kind.OPENVZ
+    packing: int | None = None
+    force_partition: bool = False
+    allow_unshaped: bool = False
+
+
+#: Memory of a node whose file does not say: enough for the image `micro` and a start command of its size.
+MEMORY_MIB: Mapping[Kind, int] = {Kind.QEMU: 128, Kind.OPENVZ: 256, Kind.PROCESS: 0, Kind.EMBEDDED_PNODE: 0}
+
+DEFAULT_IMAGE = "micro"

@@ -1,0 +1,198 @@
+"""The controller's memory: one SQLite file with the experiments, what was asked and how far it got.
+
+Every change is on disk before it is begun (WAL, synchronous=FULL). What exists on pnodes is not kept here: they are
+asked.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from benito.errors import ExperimentExists, ExperimentMissing, StoreError
+from benito.names import ExperimentId, interface_group
+from benito.paths import make_directory
+from benito.plan import ExperimentPlan
+from benito.planner import SLOTS
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE experiment (
+    slot INTEGER PRIMARY KEY,
+    pid TEXT NOT NULL COLLATE NOCASE,
+    eid TEXT NOT NULL COLLATE NOCASE,
+    state TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    input BLOB NOT NULL,
+    plan TEXT,
+    interface_group INTEGER NOT NULL UNIQUE,
+    created TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
+    UNIQUE (pid, eid)
+);
+"""
+
+
+class ExperimentState(StrEnum):
+    """An experiment's states, in Emulab's words."""
+
+    SWAPPED = "swapped"
+    ACTIVATING = "activating"
+    ACTIVE = "active"
+    SWAPPING = "swapping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the store knows of an experiment. `created` is UTC, ISO 8601."""
+
+    id: ExperimentId
+    slot: int
+    state: ExperimentState
+    generation: int
+    source: str
+    plan: ExperimentPlan | None
+    created: str
+
+
+def missing(experiment: ExperimentId) -> ExperimentMissing:
+    """The error that says so."""
+    return ExperimentMissing(f"there is no experiment {experiment}", hint="`benito list` shows those there are")
+
+
+def already_there(record: Record) -> ExperimentExists:
+    """The error that says so."""
+    return ExperimentExists(
+        f"experiment {record.id} exists already ({record.state})",
+        hint=f"choose another --name, or take it down first: benito down {record.id}",
+    )
+
+
+class Store:
+    """The file is opened at first use and made if it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def add(self, experiment: ExperimentId, *, source: str, data: bytes) -> Record:
+        """Enters a new experiment, swapped out. Raises ExperimentExists, also for a name that differs in case only."""
+        former = self.find(experiment)
+        if former is not None:
+            raise already_there(former)
+        with self._transaction() as database:
+            taken = {row[0] for row in database.execute("SELECT slot FROM experiment")}
+            slot = next((number for number in range(SLOTS) if number not in taken), None)
+            if slot is None:
+                raise StoreError(f"{SLOTS} experiments are there", hint="take some down with `benito down`")
+            try:
+                database.execute(
+                    "INSERT INTO experiment (slot, pid, eid, state, generation, source, input, interface_group)"
+                    " VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
+                    (
+                        slot,
+                        experiment.pid,
+                        experiment.eid,
+                        ExperimentState.SWAPPED,
+                        source,
+                        data,
+                        interface_group(experiment),
+                    ),
+                )
+            except sqlite3.IntegrityError as error:
+                raise StoreError(
+                    f"{experiment} shares its interface group with another experiment", hint="rename it"
+                ) from error
+        return self.get(experiment)
+
+    def begin(self, experiment: ExperimentId, state: ExperimentState, plan: ExperimentPlan | None = None) -> None:
+        """Records what is about to be done: the state, and the plan with its generation where there is one."""
+        with self._transaction() as database:
+            if plan is None:
+                changed = database.execute(
+                    "UPDATE experiment SET state = ? WHERE pid = ? AND eid = ?", (state, experiment.pid, experiment.eid)
+                )
+            else:
+                generation = max((part.generation for part in plan.pnodes), default=0)
+                changed = database.execute(
+                    "UPDATE experiment SET state = ?, plan = ?, generation = ? WHERE pid = ? AND eid = ?",
+                    (state, plan.to_json(), generation, experiment.pid, experiment.eid),
+                )
+            if changed.rowcount != 1:
+                raise missing(experiment)
+
+    def remove(self, experiment: ExperimentId) -> None:
+        """Forgets an experiment; nothing happens if it is unknown."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM experiment WHERE pid = ? AND eid = ?", (experiment.pid, experiment.eid))
+
+    def find(self, experiment: ExperimentId) -> Record | None:
+        """One experiment, whatever the case of its name's letters; None if it is unknown."""
+        wanted = str(experiment).lower()
+        return next((record for record in self.all() if str(record.id).lower() == wanted), None)
+
+    def get(self, experiment: ExperimentId) -> Record:
+        """One experiment. Raises ExperimentMissing."""
+        record = self.find(experiment)
+        if record is None:
+            raise missing(experiment)
+        return record
+
+    def all(self) -> list[Record]:
+        """Every experiment, by name."""
+        if not self._path.exists():
+            return []
+        with self._transaction() as database:
+            rows = database.execute(
+                "SELECT pid, eid, slot, state, generation, source, plan, created FROM experiment ORDER BY pid, eid"
+            ).fetchall()
+        return [
+            Record(
+                id=ExperimentId(pid, eid),
+                slot=slot,
+                state=ExperimentState(state),
+                generation=generation,
+                source=source,
+                plan=ExperimentPlan.from_json(plan) if plan else None,
+                created=created,
+            )
+            for pid, eid, slot, state, generation, source, plan, created in rows
+        ]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            database = self._open()
+            with database:
+                database.execute("BEGIN IMMEDIATE")
+                yield database
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"the state in {self._path} cannot be used: {error}", hint="run as root; is the disk full?"
+            ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            make_directory(self._path.parent)
+            database = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._path.chmod(0o600)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            self._migrate(database)
+            self._connection = database
+        return self._connection
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        database.execute("BEGIN IMMEDIATE")
+        with database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                raise StoreError(
+                    f"{self._path} was written by a newer benito (format {version}, this one knows {_VERSION})",
+                    hint="use that version",
+                )
+            if version == 0:
+                database.execute(_SCHEMA)
+                database.execute(f"PRAGMA user_version = {_VERSION}")

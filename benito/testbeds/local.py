@@ -1,0 +1,39 @@
+"""The testbed `local`: this machine is its one pnode, and its node manager runs in our own process."""
+
+from benito.errors import BenitoError, EmbeddingError, TestbedError
+from benito.model import Kind
+from benito.nodemanager import NodeManager
+from benito.planner import Experiment
+
+
+class LocalTestbed:
+    """One pnode, `pnode-0000`."""
+
+    name = "local"
+
+    def __init__(self, node_manager: NodeManager) -> None:
+        self._node_manager = node_manager
+
+    def node_manager(self, pnode: str) -> NodeManager:
+        """The manager of that pnode. Raises TestbedError for another than the first."""
+        if pnode != "pnode-0000":
+            raise TestbedError(f"the local testbed has no {pnode}", hint="it has pnode-0000 only")
+        return self._node_manager
+
+
+def refusal(experiment: Experiment) -> BenitoError | None:
+    """Why this testbed cannot take the experiment; None if it can."""
+    whole = [node.name for node in experiment.topology.nodes if node.kind is Kind.EMBEDDED_PNODE]
+    if whole:
+        return TestbedError(
+            f"the local testbed has no whole machine for {', '.join(whole[:5])}{' ...' if len(whole) > 5 else ''}",
+            hint="give these nodes another containers:node_type; where the file has partition attributes, "
+            "a node without one is a whole machine, unless --force-partition is given",
+        )
+    needed = len(experiment.embedding.partitions)
+    if needed > 1:
+        return EmbeddingError(
+            f"the placement needs {needed} pnodes, the local testbed has 1",
+            hint="raise or leave out --packing, or give --force-partition to place the nodes anew",
+        )
+    return None

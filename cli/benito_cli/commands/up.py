@@ -1,0 +1,90 @@
+"""`benito up`: from a file to running, wired, reachable nodes."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from benito.model import Kind
+from benito_cli import options
+from benito_cli.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benito.planner import Experiment
+    from benito.seams import Lack
+
+#: Emulated guests boot one after the other on a small machine; a loaded one is several times slower.
+_BOOT_SECONDS = 120
+_BOOT_SECONDS_PER_QEMU_NODE = 30
+
+
+def up(
+    file: options.File,
+    name: options.Name = None,
+    project: options.Project = "lab",
+    default_container: options.DefaultContainer = Kind.OPENVZ,
+    packing: options.Packing = None,
+    force_partition: options.ForcePartition = False,
+    allow_unshaped: options.AllowUnshaped = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", help="Seconds to wait for nodes to boot.  [default: by their kinds]"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what is missing; do nothing.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Bring the experiment in FILE up on this machine. Exit code 0 only when every node is up."""
+    from benito.errors import HypervisorError
+    from benito.status import all_booted
+    from benito_cli import documents, tables, wiring
+    from benito_cli.progress import shown
+
+    experiment = options.read_experiment(
+        file,
+        name=name,
+        project=project,
+        default_container=default_container,
+        packing=packing,
+        force_partition=force_partition,
+        allow_unshaped=allow_unshaped,
+    )
+    controller = wiring.local_controller()
+    notes = Console(stderr=True, highlight=False, soft_wrap=True)
+    if dry_run:
+        tables.print_plan(Console(), experiment)
+        _print_lacks(notes, controller.lacks(experiment))
+        return
+    tables.print_warnings(notes, experiment.warnings)
+    started = time.monotonic()
+    with shown() as progress:
+        lacks = controller.up(experiment, data=file.read_bytes(), progress=progress)
+        seconds = timeout if timeout is not None else _patience(experiment)
+        reports = controller.wait_booted(experiment.id, seconds=seconds, progress=progress)
+    if json:
+        typer.echo(documents.to_text(documents.status_document(reports)))
+    else:
+        tables.print_status(Console(), reports)
+    _print_lacks(notes, lacks)
+    if not all_booted(report.status for report in reports):
+        late = [report.dns_name for report in reports if not all_booted([report.status])]
+        raise HypervisorError(
+            f"{len(late)} of {len(reports)} nodes are not up: {', '.join(late[:5])}{' ...' if len(late) > 5 else ''}",
+            hint=f"`benito status {experiment.id}` shows how they are; `benito down {experiment.id}` ends it",
+        )
+    seconds = time.monotonic() - started
+    notes.print(plain(f"{experiment.id} is up: {len(reports)} nodes in {seconds:.1f} s", "bold"))
+
+
+def _patience(experiment: "Experiment") -> float:
+    machines = sum(node.kind is Kind.QEMU for node in experiment.topology.nodes)
+    return _BOOT_SECONDS + _BOOT_SECONDS_PER_QEMU_NODE * machines
+
+
+def _print_lacks(console: Console, lacks: "Sequence[Lack]") -> None:
+    for lack in lacks:
+        console.print(plain(f"warning: {lack.element}: without {lack.missing}", "yellow"))

@@ -1,0 +1,125 @@
+"""What `--json` prints: plain documents with the units in their keys."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from benito.controller import NodeReport
+from benito.execute import Outcome
+from benito.model import Shaping
+from benito.planner import Experiment, realizations
+from benito.store import Record
+from benito.testbeds.local import refusal
+
+Document = Mapping[str, object]
+
+
+def to_text(document: object) -> str:
+    """Indented JSON."""
+    return json.dumps(document, indent=1)
+
+
+def plan_document(experiment: Experiment) -> Document:
+    """The whole plan: nodes with their places, interfaces and routes, links with both halves of every member."""
+    topology, home, how = experiment.topology, experiment.embedding.pnode_of(), realizations(experiment)
+    error, interfaces = refusal(experiment), experiment.interfaces()
+    return {
+        "experiment": str(experiment.id),
+        "source": topology.source,
+        "nodes": [
+            {
+                "name": node.name,
+                "dns_name": experiment.id.dns_name(node.name),
+                "kind": node.kind,
+                "pnode": home[node.name],
+                "start_command": node.start_command,
+                "interfaces": [
+                    {
+                        "name": f"eth{member.port}",
+                        "lan": lan,
+                        "address": str(experiment.addresses[node.name, member.port]),
+                        "mac": experiment.macs[node.name, member.port],
+                    }
+                    for lan, member in interfaces[node.name]
+                ],
+                "routes": [
+                    {"destination": str(route.destination), "via": str(route.via)}
+                    for route in experiment.routes[node.name]
+                ],
+            }
+            for node in topology.nodes
+        ],
+        "links": [
+            {
+                "name": lan.name,
+                "is_link": lan.is_link,
+                "realization": how[lan.name],
+                "members": [
+                    {
+                        "node": member.node,
+                        "interface": f"eth{member.port}",
+                        "into": _shaping(member.into),
+                        "out_of": _shaping(member.out_of),
+                    }
+                    for member in lan.members
+                ],
+            }
+            for lan in topology.lans
+        ],
+        "refused_by_local": error.message if error else None,
+        "warnings": [str(warning) for warning in experiment.warnings],
+    }
+
+
+def _shaping(shaping: Shaping) -> Document:
+    return {
+        "rate_kbps": shaping.rate_kbps,
+        "delay_us": shaping.delay_us,
+        "loss_ratio": shaping.loss_ratio,
+        "queue_packets": shaping.queue_packets,
+    }
+
+
+def status_document(reports: Sequence[NodeReport]) -> list[Document]:
+    """A list of nodes, each with how it is."""
+    return [
+        {
+            "experiment": str(report.experiment),
+            "node": report.node,
+            "dns_name": report.dns_name,
+            "kind": report.kind,
+            "hypervisor": report.hypervisor,
+            "pnode": report.pnode,
+            "addresses": [str(address) for address in report.addresses],
+            "status": report.status.boot,
+            "exit_code": report.status.exit_code,
+            "start_command_seconds": report.status.start_seconds,
+            "reason": report.status.reason,
+        }
+        for report in reports
+    ]
+
+
+def list_document(records: Sequence[Record]) -> list[Document]:
+    """A list of experiments."""
+    return [
+        {
+            "experiment": str(record.id),
+            "state": record.state,
+            "nodes": node_count(record),
+            "source": record.source,
+            "created": record.created,
+        }
+        for record in records
+    ]
+
+
+def node_count(record: Record) -> int:
+    """How many nodes the experiment has on all pnodes."""
+    return sum(len(part.nodes) for part in record.plan.pnodes) if record.plan else 0
+
+
+def outcomes_document(outcomes: Sequence[Outcome]) -> list[Document]:
+    """A list of nodes, each with how the command ended there."""
+    return [
+        {"node": one.node, "exit_code": one.exit_code, "output": one.output, "errors": one.errors} for one in outcomes
+    ]

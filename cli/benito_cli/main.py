@@ -1,0 +1,55 @@
+"""The command `benito`: its verbs, and the one place where an error becomes a message and an exit code."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from benito.errors import BenitoError, TopologyError
+from benito_cli.commands import down, exec_, images, listing, plan, serve, ssh, status, up
+from benito_cli.text import plain
+
+app = typer.Typer(
+    name="benito",
+    help="Makes the topology of an Emulab or DETER experiment real on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+app.command("plan")(plan.plan)
+app.command("up")(up.up)
+app.command("status")(status.status)
+app.command("list")(listing.list_experiments)
+app.command("ssh", context_settings=_WORDS)(ssh.ssh)
+app.command("exec", context_settings=_WORDS)(exec_.exec_)
+app.command("down")(down.down)
+app.command("serve")(serve.serve)
+app.add_typer(images.app, name="image")
+
+
+def run() -> None:
+    """Runs the command line; exits with the error branch's code (see `benito.errors`)."""
+    try:
+        app()
+    except BenitoError as error:
+        report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us is gone: nothing is left to say, nor anybody to say it to
+        sys.exit(141)
+
+
+def report(error: BenitoError) -> None:
+    """Prints an error and what to do about it on standard error; control characters are shown, not sent."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    lines = [str(problem) for problem in error.problems] if isinstance(error, TopologyError) else [error.message]
+    for line in lines:
+        console.print(plain(f"error: {line}"))
+    if error.hint:
+        console.print(plain(f"hint: {error.hint}"))

@@ -1,0 +1,51 @@
+"""How far a long work is: a live line on a terminal, one line per phase elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from benito import seams
+
+_WORDS = {
+    "prepare": "Preparing images and namespaces",
+    "wire": "Making links",
+    "start": "Starting nodes",
+    "boot": "Waiting for nodes to boot",
+    "end": "Ending nodes",
+    "unplug": "Removing links",
+}
+
+
+@contextmanager
+def shown() -> Iterator[seams.Progress]:
+    """A progress to hand to the controller, shown on standard error."""
+    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield _line_by_line(console)
+        return
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, transient=True,
+    ) as bars:  # fmt: skip
+        tasks: dict[str, TaskID] = {}
+
+        def tell(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(_WORDS.get(phase, phase), total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield tell
+
+
+def _line_by_line(console: Console) -> seams.Progress:
+    said: set[str] = set()
+
+    def tell(phase: str, _done: int, _total: int) -> None:
+        if phase not in said:
+            said.add(phase)
+            console.print(f"{_WORDS.get(phase, phase)} ...", highlight=False)
+
+    return tell

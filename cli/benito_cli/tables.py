@@ -1,0 +1,130 @@
+"""What people see: rich tables of plans, statuses and experiments."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from benito.controller import NodeReport
+from benito.errors import Problem
+from benito.model import Lan, Shaping
+from benito.planner import Experiment, realizations
+from benito.status import BootStatus, NodeStatus
+from benito.store import Record
+from benito.testbeds.local import refusal
+from benito_cli.documents import node_count
+from benito_cli.text import plain
+
+_STYLE = {BootStatus.BOOTED: "green", BootStatus.RUNNING: "yellow", BootStatus.DEAD: "red", None: "magenta"}
+
+
+def print_plan(console: Console, experiment: Experiment) -> None:
+    """Nodes with their places and addresses, links with their shaping, then the warnings."""
+    topology, home = experiment.topology, experiment.embedding.pnode_of()
+    title = f"{experiment.id}: {len(topology.nodes)} nodes"
+    nodes = _table(title, "node", "kind", "pnode", "interfaces", "start command")
+    interfaces = experiment.interfaces()
+    for node in topology.nodes:
+        lines = [
+            f"eth{member.port} {experiment.addresses[node.name, member.port]} {lan}"
+            for lan, member in interfaces[node.name]
+        ]
+        _row(nodes, node.name, node.kind, home[node.name], "\n".join(lines), node.start_command or "")
+    console.print(nodes)
+    if topology.lans:
+        how = realizations(experiment)
+        links = _table(f"{len(topology.lans)} links and LANs", "link", "members", "rate", "delay", "loss", "made as")
+        for lan in topology.lans:
+            _row(links, lan.name, " ".join(member.node for member in lan.members), *_shaping_cells(lan), how[lan.name])
+        console.print(links)
+    print_warnings(console, experiment.warnings)
+    if (error := refusal(experiment)) is not None:
+        console.print(plain(f"`benito up` would refuse this: {error.message} ({error.hint})", "yellow"))
+
+
+def print_warnings(console: Console, warnings: Iterable[Problem]) -> None:
+    """One line each; the same message on many elements is said once, with how many."""
+    merged: dict[str, list[Problem]] = {}
+    for warning in warnings:
+        merged.setdefault(warning.message, []).append(warning)
+    for same in merged.values():
+        more = f" (and {len(same) - 1} more)" if len(same) > 1 else ""
+        console.print(plain(f"warning: {same[0]}{more}", "yellow"))
+
+
+def _shaping_cells(lan: Lan) -> tuple[str, str, str]:
+    """Rate, one-way delay and loss from member to member; a range where the pairs differ."""
+    pairs = {
+        sender.into.then(receiver.out_of)
+        for sender in lan.members
+        for receiver in lan.members
+        if sender is not receiver
+    } or {member.into for member in lan.members}
+    return (
+        _span({_rate(pair) for pair in pairs}),
+        _span({_delay(pair) for pair in pairs}),
+        _span({f"{pair.loss_ratio:.4%}".rstrip("0").rstrip(".%") + " %" for pair in pairs}),
+    )
+
+
+def _span(texts: set[str]) -> str:
+    return next(iter(texts)) if len(texts) == 1 else " / ".join(sorted(texts)[:4])
+
+
+def _rate(shaping: Shaping) -> str:
+    if shaping.rate_kbps is None:
+        return "unlimited"
+    return f"{shaping.rate_kbps / 1000:g} Mb/s" if shaping.rate_kbps >= 1000 else f"{shaping.rate_kbps} kb/s"
+
+
+def _delay(shaping: Shaping) -> str:
+    return f"{shaping.delay_us / 1000:g} ms"
+
+
+def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
+    """A row per node."""
+    table = _table(None, "experiment", "node", "kind", "pnode", "address", "status", "start command", "why")
+    for report in reports:
+        status = report.status
+        kind = report.kind if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
+        addresses = [str(address) for address in report.addresses]
+        shown = " ".join(addresses[:3]) + (f" +{len(addresses) - 3}" if len(addresses) > 3 else "")
+        table.add_row(
+            plain(report.experiment),
+            plain(report.node),
+            plain(kind),
+            plain(report.pnode),
+            plain(shown),
+            plain(status.boot or "unknown", _STYLE[status.boot]),
+            plain(_start_cell(report.has_start_command, status)),
+            plain(status.reason or ""),
+        )
+    console.print(table)
+
+
+def _start_cell(has_command: bool, status: NodeStatus) -> str:  # noqa: FBT001 - a cell's two sources
+    if not has_command:
+        return ""
+    if status.exit_code is None:
+        return "running" if status.boot is BootStatus.BOOTED else ""
+    seconds = "" if status.start_seconds is None else f" after {status.start_seconds:g} s"
+    return f"exit {status.exit_code}{seconds}"
+
+
+def print_experiments(console: Console, records: Sequence[Record]) -> None:
+    """A row per experiment."""
+    table = _table(None, "experiment", "state", "nodes", "file", "since")
+    for record in records:
+        _row(table, record.id, record.state, node_count(record), record.source, record.created)
+    console.print(table)
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    table = Table(title=plain(title) if title else None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _row(table: Table, *cells: object) -> None:
+    table.add_row(*(plain(cell) for cell in cells))
