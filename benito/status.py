@@ -1,5 +1,6 @@
 """How nodes are: the seed's two-item status, and what Benito knows beyond it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +30,9 @@ class NodeStatus:
     reason: str | None = None
 
 
+_CODE = re.compile(r"[0-9]{1,3}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?", re.ASCII)
+
 #: What a node says of itself is read up to here; the newest words are at the end.
 REPORT_BYTES = 65536
 
@@ -46,15 +50,11 @@ def parse_report(text: str) -> NodeStatus:
         match line.split():
             case ["booted", *_]:
                 boot, code, seconds = BootStatus.BOOTED, None, None
-            case ["start_command", number, duration] if _is_number(number) and _is_number(duration):
+            case ["start_command", number, duration] if _CODE.fullmatch(number) and _SECONDS.fullmatch(duration):
                 code, seconds = int(number), float(duration)
             case _:
                 continue
     return NodeStatus(boot=boot, exit_code=code, start_seconds=seconds)
-
-
-def _is_number(text: str) -> bool:
-    return len(text) <= 9 and text.isascii() and text.isdecimal()
 
 
 def hypervisor_name(kind: Kind, pnode: str, realization: str | None = None) -> str:

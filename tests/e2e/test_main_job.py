@@ -1,0 +1,157 @@
+"""From a file to running, wired, reachable nodes, and back to nothing."""
+
+import json
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Project
+from lxml import etree
+from machine import Snapshot, snapshot
+
+from benito.model import Kind
+
+EXAMPLES = ROOT / "examples"
+
+
+def pings_all_pairs(project: Project, name: str) -> None:
+    nodes = sorted(project.status(name))
+    script = (
+        "for n in " + " ".join(nodes) + "; do ping -c 1 -W 5 $n >/dev/null || { echo no answer from $n; exit 1; }; done"
+    )
+    outcomes = project.exec(name, "--", "sh", "-c", script)
+    assert {node: (one["exit_code"], one["output"]) for node, one in outcomes.items()} == dict.fromkeys(nodes, (0, ""))
+
+
+def test_all_three_kinds_share_a_lan_and_find_each_other_by_name(project: Project, before: Snapshot) -> None:
+    project.up(EXAMPLES / "mixed.ns", "mixed")
+    status = project.status("mixed")
+    assert {node: (one["kind"], one["status"]) for node, one in status.items()} == {
+        "vm": ("qemu", "booted"),
+        "container": ("openvz", "booted"),
+        "router": ("process", "booted"),
+        "server": ("process", "booted"),
+    }
+    pings_all_pairs(project, "mixed")
+
+    plan = json.loads(
+        project.run("plan", EXAMPLES / "mixed.ns", "--project", project.name, "--name", "mixed", "--json").stdout
+    )
+    hosts = {}
+    for node in plan["nodes"]:
+        name = node["name"]
+        assert project.inside("mixed", name, "hostname").strip() == name
+        hosts[name] = project.inside("mixed", name, "cat", "/etc/hosts")
+        for interface in node["interfaces"]:
+            seen = project.inside("mixed", name, "ip", "addr", "show", "dev", interface["name"])
+            assert interface["address"] in seen
+            assert interface["mac"] in seen
+        routes = project.inside("mixed", name, "ip", "route")
+        for route in node["routes"]:
+            assert f"{route['destination']} via {route['via']}" in routes
+        assert "default" not in routes
+    assert len(set(hosts.values())) == 1
+    assert hosts["vm"].startswith("127.0.0.1\tlocalhost\n")
+
+    project.down("mixed")
+    assert snapshot() == before
+
+
+def test_admins_see_domains_with_our_name_and_mark(project: Project) -> None:
+    project.up(EXAMPLES / "mixed.ns", "marks")
+    for uri, node, kind in (("lxc:///system", "container", Kind.OPENVZ), ("qemu:///system", "vm", Kind.QEMU)):
+        name = f"{node}.marks.{project.name}"
+        text = subprocess.run(["virsh", "-c", uri, "dumpxml", name], capture_output=True, text=True, check=True).stdout
+        domain = etree.fromstring(text.encode())
+        assert uuid.UUID(domain.findtext("uuid") or "")
+        (mark,) = domain.findall("metadata/*")
+        assert etree.QName(mark).localname == "node"
+        assert {mark.get("name"), mark.get("kind")} == {node, kind.value}
+        assert f"{mark.get('project')}/{mark.get('experiment')}" == f"{project.name}/marks"
+        if uri.startswith("lxc"):
+            assert domain.find("idmap/uid") is not None
+            assert domain.find("devices/filesystem/source").get("dir") not in (None, "/")
+        schema = Path("/usr/share/libvirt/schemas/domain.rng")
+        assert etree.RelaxNG(etree.parse(schema)).validate(_inactive(uri, name))
+    links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)
+    marks = [
+        mark for link in links for mark in link.get("altnames", []) if mark.startswith(f"benito.{project.name}.marks.")
+    ]
+    assert {mark.split(".")[3] for mark in marks} >= {"lan", "uplink", "control"}
+
+
+def _inactive(uri: str, name: str) -> etree._Element:
+    text = subprocess.run(["virsh", "-c", uri, "dumpxml", "--inactive", name], capture_output=True, check=True).stdout
+    return etree.fromstring(text)
+
+
+def test_start_commands_tell_how_they_ended_and_keep_their_logs(project: Project) -> None:
+    project.up(EXAMPLES / "startcmd.ns", "cmds")
+    deadline = 60
+    for _ in range(deadline * 2):
+        codes = {node: one["exit_code"] for node, one in project.status("cmds").items()}
+        if codes["good"] is not None and codes["bad"] is not None:
+            break
+    assert codes == {"good": 0, "bad": 3, "server": None}
+    assert "hello from the file" in project.inside("cmds", "good", "cat", "/var/benito/log/start_command.out")
+    assert "this one fails" in project.inside("cmds", "bad", "cat", "/var/containers/log/start_command.err")
+    assert "3" in project.inside("cmds", "bad", "cat", "/var/benito/log/start_command.log")
+
+
+def test_topdl_is_read_alike(project: Project) -> None:
+    project.up(EXAMPLES / "pair.xml", "pair")
+    pings_all_pairs(project, "pair")
+
+
+def test_two_experiments_of_one_file_live_side_by_side_apart(project: Project) -> None:
+    for name in ("one", "two"):
+        project.up(EXAMPLES / "lan.ns", name)
+    assert project.status("one")["n-0"]["addresses"] == project.status("two")["n-0"]["addresses"]
+    project.inside("one", "n-0", "sh", "-c", "echo one >/tmp/mark")
+    pings_all_pairs(project, "two")
+    macs = {name: project.inside(name, "n-0", "cat", "/sys/class/net/eth0/address") for name in ("one", "two")}
+    assert macs["one"] != macs["two"]
+    seen = project.inside("two", "n-1", "sh", "-c", "ping -c1 -W5 n-0 >/dev/null; ip neigh show dev eth0")
+    assert macs["two"].strip() in seen
+    assert macs["one"].strip() not in seen
+    project.down("one")
+    pings_all_pairs(project, "two")
+
+
+def test_the_exit_code_of_ssh_is_the_commands(project: Project) -> None:
+    project.up(EXAMPLES / "mixed.ns", "codes")
+    for node in ("vm", "container", "router"):
+        done = project.run("ssh", f"{node}.codes.{project.name}", "--", "sh", "-c", "echo 'a  b'; exit 7", check=False)
+        assert (done.returncode, done.stdout) == (7, "a  b\n")
+    assert project.exec("codes", "v*", "--", "false")["vm"]["exit_code"] == 1
+
+
+def test_a_virtual_node_cannot_reach_the_pnode_or_another_node_over_the_control_network(project: Project) -> None:
+    project.up(EXAMPLES / "mixed.ns", "apart")
+    for node in ("vm", "container"):
+        seen = project.inside(
+            "apart", node, "sh", "-c", "ping -6 -c 2 -W 1 ff02::1%ctl0 | grep -c 'bytes from' || true"
+        )
+        own = project.inside("apart", node, "sh", "-c", "ip -6 addr show dev ctl0 | grep -o 'fe80[^/]*'").strip()
+        assert own.startswith("fe80::be:") or own.startswith("fe80::")
+        assert int(seen.strip() or 0) <= 2  # its own answers at most
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.0, 1.6, 2.4, 3.5, 5.0])
+def test_a_killed_up_leaves_nothing_after_down_and_can_be_repeated(
+    project: Project, before: Snapshot, seconds: float
+) -> None:
+    from conftest import BENITO
+
+    argv = [BENITO, "up", str(EXAMPLES / "mixed.ns"), "--project", project.name, "--name", "cut"]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    done = project.run("down", f"{project.name}/cut", check=False)
+    assert done.returncode in (0, 8)  # 8: it was killed before anything was known of it
+    assert snapshot() == before
+    project.up(EXAMPLES / "pair.xml", "cut")
+    assert {node["status"] for node in project.status("cut").values()} == {"booted"}

@@ -1,0 +1,155 @@
+"""The whole flow over drivers that remember: up, failure, crash, down."""
+
+from pathlib import Path
+
+import pytest
+from builders import STAR, experiment, star, topology
+from fakes import FakeLinks, FakeNodes
+
+from benito.controller import Controller, default_name
+from benito.errors import (
+    ExperimentExists,
+    ExperimentMissing,
+    HypervisorError,
+    KernelFeatureMissing,
+    StoreError,
+    UsageError,
+)
+from benito.execute import execute
+from benito.locks import experiment_lock
+from benito.model import Kind
+from benito.names import ExperimentId
+from benito.nodemanager import NodeManager
+from benito.paths import StatePaths
+from benito.seams import Lack
+from benito.status import BootStatus
+from benito.store import ExperimentState, Store
+from benito.testbeds.local import LocalTestbed
+
+
+class World:
+    """A controller over fakes, in a folder of its own."""
+
+    def __init__(self, root: Path, *, lacks: tuple[Lack, ...] = (), failing: frozenset[str] = frozenset()) -> None:
+        self.paths = StatePaths(root)
+        self.links = FakeLinks(lacks)
+        self.nodes = FakeNodes(Kind.OPENVZ, failing)
+        self.store = Store(self.paths.store)
+        manager = NodeManager(self.paths, self.links, {Kind.OPENVZ: self.nodes})
+        self.controller = Controller(self.paths, self.store, LocalTestbed(manager))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_up_starts_plugs_releases_and_reports_every_node(world: World) -> None:
+    world.controller.up(experiment(star(2)), data=b"")
+    reports = world.controller.wait_booted(STAR, seconds=5)
+    assert {report.node: report.status.boot for report in reports} == dict.fromkeys(
+        ("center", "n-0", "n-1"), BootStatus.BOOTED
+    )
+    assert world.nodes.released == {"center", "n-0", "n-1"}
+    assert world.store.get(STAR).state is ExperimentState.ACTIVE
+
+
+def test_down_leaves_nothing_behind(world: World) -> None:
+    world.controller.up(experiment(star(2)), data=b"")
+    world.controller.down(STAR)
+    assert world.nodes.alive == {}
+    assert world.links.plugged == set()
+    assert world.controller.experiments() == []
+    assert not (world.paths.root / "exp").exists()
+
+
+def test_a_name_that_is_taken_is_refused_also_in_another_case(world: World) -> None:
+    world.controller.up(experiment(star(1)), data=b"")
+    for name in (STAR, ExperimentId("LAB", "Star")):
+        with pytest.raises(ExperimentExists, match="lab/star exists already"):
+            world.controller.up(experiment(star(1), name), data=b"")
+
+
+def test_what_cannot_be_shaped_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    lack = Lack(missing="netem", element="link link0", hint="load sch_netem", shaping=True)
+    world = World(tmp_path, lacks=(lack,))
+    with pytest.raises(KernelFeatureMissing, match="link link0: needs netem"):
+        world.controller.up(experiment(star(1)), data=b"")
+    assert not world.paths.store.exists()
+    assert list(world.controller.up(experiment(star(1), allow_unshaped=True), data=b"")) == [lack]
+
+
+def test_a_failed_up_is_taken_down_again(tmp_path: Path) -> None:
+    world = World(tmp_path, failing=frozenset({"n-1"}))
+    with pytest.raises(HypervisorError, match="n-1 does not start"):
+        world.controller.up(experiment(star(3)), data=b"")
+    assert world.nodes.alive == {}
+    assert world.controller.experiments() == []
+
+
+def test_an_up_that_was_killed_is_taken_up_again_or_down(world: World) -> None:
+    world.controller.up(experiment(star(2)), data=b"")
+    world.store.begin(STAR, ExperimentState.ACTIVATING)
+    del world.nodes.alive["n-0"]
+    world.controller.up(experiment(star(2)), data=b"")
+    assert set(world.nodes.alive) == {"center", "n-0", "n-1"}
+    assert world.store.get(STAR).generation == 2
+
+
+def test_a_down_that_was_killed_is_finished_by_up(world: World) -> None:
+    world.controller.up(experiment(star(2)), data=b"")
+    world.store.begin(STAR, ExperimentState.SWAPPING)
+    world.controller.up(experiment(star(1)), data=b"")
+    assert set(world.nodes.alive) == {"center", "n-0"}
+
+
+def test_down_works_when_the_store_is_lost(world: World) -> None:
+    world.controller.up(experiment(star(2)), data=b"")
+    world.store.remove(STAR)
+    world.controller.down(STAR)
+    assert world.nodes.alive == {}
+    with pytest.raises(ExperimentMissing):
+        world.controller.down(STAR)
+
+
+def test_one_command_at_a_time_changes_an_experiment(world: World) -> None:
+    with experiment_lock(world.paths, STAR), pytest.raises(StoreError, match="another command is changing lab/star"):
+        world.controller.up(experiment(star(1)), data=b"")
+    world.controller.up(experiment(star(1)), data=b"")
+
+
+def test_a_hypervisor_that_cannot_be_asked_makes_its_nodes_unknown(world: World) -> None:
+    world.controller.up(experiment(star(1)), data=b"")
+    world.nodes.unreachable = True
+    status = world.controller.status(STAR)
+    assert [(state.boot, state.exit_code) for state in status["hv:fake:pnode-0000"].values()] == [(None, None)] * 2
+
+
+def test_nodes_are_found_by_short_and_long_name(world: World) -> None:
+    world.controller.up(experiment(star(1)), data=b"")
+    world.controller.up(experiment(topology({"l": "center x"}), ExperimentId("lab", "two")), data=b"")
+    assert world.controller.find_node("N-0") == (STAR, "n-0")
+    assert world.controller.find_node("center.two.lab") == (ExperimentId("lab", "two"), "center")
+    with pytest.raises(UsageError, match="ambiguous"):
+        world.controller.find_node("center")
+    with pytest.raises(UsageError, match="no running experiment has a node nobody"):
+        world.controller.find_node("nobody")
+
+
+def test_exec_runs_where_the_pattern_fits(world: World) -> None:
+    world.controller.up(experiment(star(2)), data=b"")
+    outcomes = execute(world.controller, STAR, "n-*", ["hello"], seconds=10)
+    assert [(one.node, one.exit_code, one.output) for one in outcomes] == [
+        ("n-0", 0, "n-0 hello\n"),
+        ("n-1", 0, "n-1 hello\n"),
+    ]
+    with pytest.raises(UsageError, match="fits 'x'"):
+        execute(world.controller, STAR, "x", ["hello"], seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("a/star.ns", "star"), ("my topology.v2.xml", "my-topology"), ("...", "experiment"), ("x" * 40, "x" * 32)],
+)
+def test_an_experiment_is_named_after_its_file(path: str, name: str) -> None:
+    assert default_name(Path(path)) == name
