@@ -4,11 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from benito_netplan.driver import KernelLinkDriver
-from conftest import BENITO, ROOT, Project
+from commandline import BENITO, ROOT, Project
 from machine import Snapshot, snapshot
-
-from benito.plan import PnodePlan
 
 EXAMPLES = ROOT / "examples"
 
@@ -45,7 +42,7 @@ def test_an_experiment_of_the_same_name_is_refused(project: Project) -> None:
         ("dtd.xml", "<!DOCTYPE x [<!ENTITY a 'b'>]><experiment/>", 2, "DTD"),
         (
             "kind.ns",
-            "set ns [new Simulator]\nset a [$ns node]\ntb-add-node-attribute $a containers:node_type open_vz\n$ns run\n",
+            "set ns [new Simulator]\ntb-add-node-attribute [$ns node] containers:node_type open_vz\n$ns run\n",
             2,
             "openvz",
         ),
@@ -88,7 +85,3 @@ def test_without_libvirtd_up_says_how_to_start_it(project: Project, before: Snap
     assert "libvirt" in done.stderr
     assert "scripts/libvirtd" in done.stderr
     assert snapshot() == before
-
-
-def test_the_plans_type_is_what_drivers_take() -> None:
-    assert KernelLinkDriver.lacks.__annotations__["plan"] in (PnodePlan, "PnodePlan")

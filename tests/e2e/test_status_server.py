@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 
-from conftest import BENITO, ROOT, Project
+from commandline import BENITO, ROOT, Project
 
 
 def test_status_request_is_answered_over_tcp(project: Project) -> None:

@@ -1,7 +1,6 @@
 """What a test may have left on this machine: read from the kernel, libvirt and the disk, never from Benito."""
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +69,12 @@ def _has_libvirtd() -> bool:
 def _processes() -> set[str]:
     """Guests, containers and whatever runs in a network namespace that is not ours."""
     found = set()
-    home = os.readlink("/proc/self/ns/net")
+    home = Path("/proc/self/ns/net").readlink()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                elsewhere = os.readlink(folder / "ns/net") != home
+                elsewhere = (folder / "ns/net").readlink() != home
             except OSError:
                 continue
             if elsewhere or "qemu-system" in command or "libvirt_lxc" in command:
