@@ -46,3 +46,26 @@ def run(
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise error(f"`{shlex.join(words)}` failed with exit code {done.returncode}: {said[-2000:]}", hint=hint)
     return done.stdout
+
+
+def detach(argv: Sequence[str | Path], *, error: type[BenitoError] = NodeManagerError) -> None:
+    """Starts a program that goes on by itself, and returns at once: a session of its own, no parent that must collect
+    it, none of our open files. Raises `error` where it cannot be started.
+    """
+    words = ["setsid", "--fork", *map(str, argv)]
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+            env=dict(ENVIRONMENT),
+        )
+    except FileNotFoundError as missing:
+        raise error("the program setsid is not installed", hint="apt-get install util-linux") from missing
+    except subprocess.TimeoutExpired as late:
+        raise error(f"`{shlex.join(words)}` did not start within 60 s") from late
+    if done.returncode != 0:
+        raise error(f"`{shlex.join(words)}` could not be started")

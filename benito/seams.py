@@ -56,6 +56,10 @@ class LinkDriver(Protocol):
     def remove(self, experiment: ExperimentId, group: int) -> None:
         """Deletes every interface of the experiment's group that carries its mark, and its derived leftovers."""
 
+    def discard(self, devices: Sequence[str]) -> None:
+        """Deletes stale host devices whose derived names the plan gives and whose owner is gone: a hypervisor that
+        was cut off leaves them without mark or group, and cannot start the node again while they are there."""
+
 
 class NodeDriver(Protocol):
     """All nodes of one kind on one pnode."""

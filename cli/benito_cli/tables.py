@@ -63,7 +63,7 @@ def _shaping_cells(lan: Lan) -> tuple[str, str, str]:
     return (
         _span({_rate(pair) for pair in pairs}),
         _span({_delay(pair) for pair in pairs}),
-        _span({f"{pair.loss_ratio:.4%}".rstrip("0").rstrip(".%") + " %" for pair in pairs}),
+        _span({f"{round(pair.loss_ratio * 100, 4):g} %" for pair in pairs}),
     )
 
 

@@ -2,28 +2,47 @@
 
 import os
 
-from benito_domains.lxc import LxcDriver
-from benito_domains.process import ProcessDriver
-from benito_domains.qemu import QemuDriver
-from benito_netplan.driver import KernelLinkDriver
-
 from benito.controller import Controller
 from benito.errors import UsageError
 from benito.model import Kind
 from benito.nodemanager import NodeManager
 from benito.paths import StatePaths
+from benito.seams import Progress
 from benito.store import Store
 from benito.testbeds.local import LocalTestbed
+from benito_domains.images.store import build_micro, find_image, known_images
+from benito_domains.openvz import OpenvzDriver
+from benito_domains.process import ProcessDriver
+from benito_domains.qemu import QemuDriver
+from benito_netplan.driver import KernelLinkDriver
 
 
 def local_controller() -> Controller:
     """The controller of this machine's experiments. Raises UsageError without root."""
-    if os.geteuid() != 0:
-        raise UsageError("only root can make, see and end nodes", hint="run it with sudo; `benito plan` needs no root")
+    _require_root()
     paths = StatePaths.from_environment()
     manager = NodeManager(
         paths,
         KernelLinkDriver(),
-        {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: LxcDriver(paths), Kind.QEMU: QemuDriver(paths)},
+        {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: OpenvzDriver(paths), Kind.QEMU: QemuDriver(paths)},
     )
     return Controller(paths, Store(paths.store), LocalTestbed(manager))
+
+
+def build_image(progress: Progress) -> str:
+    """Builds the image `micro` for containers and machines unless it is there; what it is and where."""
+    _require_root()
+    image = build_micro(StatePaths.from_environment(), progress, boot=True)
+    return f"{image.name}: {image.tree.parent}"
+
+
+def images() -> list[str]:
+    """Each known image, and whether it is built."""
+    paths = StatePaths.from_environment()
+    found = [find_image(paths, name) for name in known_images()]
+    return [f"{image.name}: {image.tree.parent if image.tree.is_dir() else 'not built yet'}" for image in found]
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise UsageError("only root can make, see and end nodes", hint="run it with sudo; `benito plan` needs no root")

@@ -1,0 +1,99 @@
+"""Collects what is wrong with a file, so that its user hears all of it at once."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from benito.errors import Problem, Severity, TopologyError
+
+#: More problems than this are counted, not listed: nobody reads them, and a file could make millions.
+MOST_LISTED = 500
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean ...?` with the known word that looks most like this one, or None."""
+    names = list(known)
+    folded = {name.casefold(): name for name in reversed(names)}
+    found = difflib.get_close_matches(word.casefold()[:200], folded, n=1, cutoff=0.6)
+    return f"did you mean {folded[found[0]]}?" if found else None
+
+
+class Findings:
+    """The problems of one file, in the order in which they were found."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = str(path)
+        self._problems: list[Problem] = []
+        self._counts = dict.fromkeys(Severity, 0)
+        self._said: set[str] = set()
+        self.has_syntax_error = False
+
+    def error(
+        self, message: str, *, line: int | None = None, element: str | None = None, hint: str | None = None
+    ) -> None:
+        """Something that stops the file from being used."""
+        self._add(Severity.ERROR, message, line, element, hint)
+
+    def warning(
+        self, message: str, *, line: int | None = None, element: str | None = None, hint: str | None = None
+    ) -> None:
+        """Something that its user should know."""
+        self._add(Severity.WARNING, message, line, element, hint)
+
+    def warn_once(self, message: str, *, line: int | None = None, hint: str | None = None) -> None:
+        """A warning that the file's first occasion speaks for all the others."""
+        if message not in self._said:
+            self._said.add(message)
+            self.warning(message, line=line, hint=hint)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the file cannot be used."""
+        return self._counts[Severity.ERROR] > 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further error will be listed; it need not be explained well either."""
+        return self._counts[Severity.ERROR] >= MOST_LISTED
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """All that stops the file from being used."""
+        return self._of(Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """All that does not."""
+        return self._of(Severity.WARNING)
+
+    def raise_errors(self, kind: type[TopologyError]) -> None:
+        """Raises `kind` with every error, if there is one."""
+        if self.has_errors:
+            raise kind(self.errors)
+
+    def _add(self, severity: Severity, message: str, line: int | None, element: str | None, hint: str | None) -> None:
+        self._counts[severity] += 1
+        if self._counts[severity] <= MOST_LISTED:
+            self._problems.append(
+                Problem(
+                    message=_one_line(message),
+                    file=self.file,
+                    line=line or None,
+                    element=None if element is None else _one_line(element),
+                    hint=None if hint is None else _one_line(hint),
+                    severity=severity,
+                )
+            )
+
+    def _of(self, severity: Severity) -> tuple[Problem, ...]:
+        found = [problem for problem in self._problems if problem.severity is severity]
+        unsaid = self._counts[severity] - len(found)
+        if unsaid:
+            what = "errors" if severity is Severity.ERROR else "warnings"
+            found.append(Problem(message=f"{unsaid} more {what} are not listed", file=self.file, severity=severity))
+        return tuple(found)
+
+
+def _one_line(text: str) -> str:
+    """Words of the file are shown, but do not steer the terminal that shows them."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

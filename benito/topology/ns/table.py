@@ -1,0 +1,61 @@
+"""What the tables of commands and methods are made of."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from benito.topology.ns.child import Rule
+from benito.topology.ns.world import Call
+
+_OPTIONAL = re.compile(r"\?[^?]*\?")
+
+Handler = Callable[[Call], None]
+
+
+class Treatment(StrEnum):
+    """What becomes of a command: done, kept as a node's attribute, or accepted with a note that nothing comes of it."""
+
+    HONOURED = "honoured"
+    KEPT = "kept"
+    NOTED = "noted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A tb-* command. `usage` names its words: `?word?` may be left out, `...` stands for any number.
+
+    `handler` does what it means and checks its words; where it is None, the treatment alone says what happens.
+    """
+
+    name: str
+    usage: str
+    treatment: Treatment
+    handler: Handler | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A method of the objects of class `owner`; `*` is any class."""
+
+    owner: str
+    name: str
+    usage: str
+    handler: Handler | None = None
+
+
+def rule_of(owner: str | None, name: str, usage: str) -> Rule:
+    """The count of words that a usage allows."""
+    needed = [word for word in _OPTIONAL.sub(" ", usage).split() if word != "..."]
+    optional = _OPTIONAL.findall(usage)
+    most = -1 if "..." in usage else len(needed) + len(optional)
+    call = name if owner is None else f"object {name}"
+    return Rule(owner=owner, name=name, least=len(needed), most=most, usage=f"{call} {usage}".strip())
+
+
+def rules_of(commands: Iterable[Command], methods: Iterable[Method], classes: Iterable[str]) -> list[Rule]:
+    """All that the interpreter must know of the tables."""
+    rules = [rule_of(None, command.name, command.usage) for command in commands]
+    rules += [rule_of(method.owner, method.name, method.usage) for method in methods]
+    rules += [Rule(owner="new", name=name, least=0, most=-1, usage=f"new {name}") for name in classes]
+    return rules

@@ -1,0 +1,21 @@
+#!/bin/sh
+# What a process node's programs find: room.sh HOSTNAME NODE_DIRECTORY run|become PROGRAM [WORD]...
+#
+# Runs in mount, uts, pid and network namespaces of its own, all of which belong to one program. The file system is
+# the machine's; /var/benito (and /var/containers), /etc/hosts and /sys are the node's.
+# `become` makes the program process 1 of the room. With `run` it is a child of this shell: process 1 would not be
+# ended by Ctrl-C, since the kernel keeps signals from it that it does not handle.
+set -e
+name=$1 node=$2 how=$3
+shift 3
+hostname "$name"
+mount --bind "$node/var" /var/benito
+mount --bind "$node/var" /var/containers
+mount --bind "$node/var/config/hosts" /etc/hosts
+# The namespace's own interfaces in /sys/class/net, as `ip netns exec` does it.
+mount -t sysfs sysfs /sys 2>/dev/null || :
+cd /root 2>/dev/null || cd /
+[ "$how" = run ] || exec "$@"
+set +e
+"$@"
+exit $?

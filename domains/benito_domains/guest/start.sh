@@ -1,0 +1,58 @@
+#!/bin/sh
+# Runs a node's start command and reports how it ended: start.sh CONFIG LOG REPORT
+#
+# The command stands in the file CONFIG/start_command and is only ever run as that file. Its output goes to
+# LOG/start_command.out and .err, at most 64 MiB each; what happened when to LOG/start_command.log.
+# The last line of REPORT becomes "start_command EXIT_CODE SECONDS".
+# Alone in its process namespace (process nodes), it stays until the command's last child is gone.
+config=$1 log=$2 report=$3
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root
+limit_blocks=131072 # of 512 bytes: 64 MiB
+
+say() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*" >>"$log/start_command.log"; }
+
+seconds() { read -r up _ </proc/uptime; echo "${up%.*}"; }
+
+# Copies its input to a file until the limit, then drops the rest, so that the command is never held up.
+# The limit is on the copying process alone; the command's own files have none.
+capped() {
+    if ! (ulimit -f $limit_blocks && exec cat >>"$1") 2>/dev/null; then
+        printf '\ntruncated\n' >>"$1"
+        exec cat >/dev/null
+    fi
+}
+
+[ -s "$config/start_command" ] || exit 0
+mkdir -p "$log"
+cd "$log" || exit 1
+rm -f .out .err start_command.out start_command.err
+mkfifo -m 600 .out .err || exit 1
+umask 027
+: >start_command.out
+: >start_command.err
+capped start_command.out <.out &
+capped start_command.err <.err &
+begin=$(seconds)
+say "started"
+(
+    [ -r "$config/environment" ] && . "$config/environment"
+    cd "$HOME" || cd /
+    umask 022
+    exec /bin/sh "$config/start_command"
+) </dev/null >.out 2>.err
+code=$?
+took=$(($(seconds) - begin))
+rm -f .out .err
+say "ended after $took s, exit status $code"
+echo "start_command $code $took" >>"$report"
+
+# As process 1 of a namespace: its end would kill what the command left running.
+[ $$ -eq 1 ] || exit 0
+pause=1
+while :; do
+    wait
+    set -- /proc/[0-9]*
+    [ $# -le 1 ] && exit 0
+    sleep $pause
+    [ $pause -lt 30 ] && pause=$((pause * 2))
+done

@@ -1,0 +1,221 @@
+"""libvirt, typed: the only module that imports it. One connection per driver, shared by its threads.
+
+Every error of libvirt becomes a HypervisorError in `libvirt_errors`. A connection that broke (libvirtd was started
+anew) is opened again, once per call.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+import libvirt
+
+from benito.errors import HypervisorError
+from benito_domains.render import METADATA_URI, Mark, read_mark
+
+_T = TypeVar("_T")
+
+#: The connection is gone; what was asked may or may not have been done.
+_LOST = frozenset(
+    {
+        libvirt.VIR_ERR_NO_CONNECT,
+        libvirt.VIR_ERR_INVALID_CONN,
+        libvirt.VIR_ERR_RPC,
+        libvirt.VIR_ERR_SYSTEM_ERROR,
+        libvirt.VIR_ERR_INTERNAL_ERROR,
+    }
+)
+_LOST_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_STREAMS})
+
+HINTS = {
+    libvirt.VIR_ERR_NO_CONNECT: "run scripts/libvirtd, or: systemctl start libvirtd",
+    libvirt.VIR_ERR_RPC: "run scripts/libvirtd, or: systemctl start libvirtd",
+    libvirt.VIR_ERR_AUTH_FAILED: "run it as root",
+    libvirt.VIR_ERR_XML_ERROR: "libvirt is older than the domain's description: 9.0 or newer is needed",
+    libvirt.VIR_ERR_XML_INVALID_SCHEMA: "libvirt is older than the domain's description: 9.0 or newer is needed",
+    libvirt.VIR_ERR_CONFIG_UNSUPPORTED: "libvirt's driver here lacks a feature that the node's domain asks for",
+    libvirt.VIR_ERR_NO_DOMAIN: "apply the experiment again: benito swapin",
+    libvirt.VIR_ERR_DOM_EXIST: "a domain of that name is not Benito's: virsh dumpxml shows whose it is",
+    libvirt.VIR_ERR_NO_SUPPORT: "libvirt's driver here lacks that call",
+}
+
+# libvirt also prints each error on standard error, unless told otherwise.
+libvirt.registerErrorHandler(lambda *_: None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A domain as libvirt lists it. `pid` is its process's where it is active (LXC: the controller's)."""
+
+    name: str
+    uuid: UUID
+    active: bool
+    pid: int | None
+
+
+@contextmanager
+def libvirt_errors(domain: str) -> Iterator[None]:
+    """Turns libvirt's errors about `domain` into HypervisorErrors."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        code = error.get_error_code()
+        said = (error.get_error_message() or str(error)).strip()
+        raise HypervisorError(f"{domain}: libvirt says: {said}", hint=HINTS.get(code)) from error
+
+
+class Libvirt:
+    """One of libvirtd's drivers, by its URI. Every method may be called by several threads."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._lock = threading.Lock()
+        self._shared: Any = None
+
+    def check(self) -> None:
+        """Raises HypervisorError where libvirtd does not answer."""
+        self._do(self.uri, lambda connection: connection.getVersion())
+
+    def domains(self) -> dict[UUID, Domain]:
+        """All domains, active or not."""
+
+        def listed(connection: Any) -> dict[UUID, Domain]:
+            found = (_domain(handle) for handle in connection.listAllDomains(0))
+            return {domain.uuid: domain for domain in found}
+
+        return self._do(self.uri, listed)
+
+    def find(self, name: str, uuid: UUID) -> Domain | None:
+        """The domain of that uuid; None where there is none."""
+
+        def look(connection: Any) -> Domain | None:
+            handle = _lookup(connection, uuid)
+            return None if handle is None else _domain(handle)
+
+        return self._do(name, look)
+
+    def marked(self) -> list[tuple[Domain, Mark]]:
+        """All domains that bear Benito's mark, with what it says."""
+
+        def marks(connection: Any) -> list[tuple[Domain, Mark]]:
+            found = []
+            for handle in connection.listAllDomains(0):
+                mark = _mark(handle)
+                if mark is not None:
+                    found.append((_domain(handle), mark))
+            return found
+
+        return self._do(self.uri, marks)
+
+    def define(self, name: str, xml: str) -> None:
+        """Makes a domain known, or changes it; it is checked against libvirt's schema."""
+        self._do(name, lambda connection: connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE))
+
+    def start(self, name: str, uuid: UUID) -> None:
+        """Starts a defined domain; nothing where it is active already."""
+
+        def create(connection: Any) -> None:
+            handle = connection.lookupByUUID(uuid.bytes)
+            if not handle.isActive():
+                handle.create()
+
+        self._do(name, create)
+
+    def stop(self, name: str, uuid: UUID) -> None:
+        """Ends a domain at once; nothing where it is not active, or not there."""
+
+        def destroy(connection: Any) -> None:
+            handle = _lookup(connection, uuid)
+            if handle is None or not handle.isActive():
+                return
+            try:
+                handle.destroy()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:  # it ended by itself
+                    raise
+
+        self._do(name, destroy)
+
+    def undefine(self, name: str, uuid: UUID, flags: int = 0) -> None:
+        """Makes libvirt forget a domain; nothing where it is not there."""
+
+        def forget(connection: Any) -> None:
+            handle = _lookup(connection, uuid)
+            if handle is None:
+                return
+            if flags:
+                handle.undefineFlags(flags)
+            else:
+                handle.undefine()
+
+        self._do(name, forget)
+
+    def _do(self, domain: str, action: Callable[[Any], _T]) -> _T:
+        with libvirt_errors(domain):
+            connection = self._connection()
+            try:
+                return action(connection)
+            except libvirt.libvirtError as error:
+                if not self._is_lost(error, connection):
+                    raise
+                self._forget(connection)
+            return action(self._connection())
+
+    def _connection(self) -> Any:
+        with self._lock:
+            if self._shared is None:
+                self._shared = libvirt.open(self.uri)
+            return self._shared
+
+    def _forget(self, connection: Any) -> None:
+        with self._lock:
+            if self._shared is connection:
+                self._shared = None
+
+    @staticmethod
+    def _is_lost(error: libvirt.libvirtError, connection: Any) -> bool:
+        code = error.get_error_code()
+        if code in _LOST and (error.get_error_domain() in _LOST_DOMAINS or code == libvirt.VIR_ERR_INVALID_CONN):
+            return True
+        try:
+            return not connection.isAlive()
+        except libvirt.libvirtError:
+            return True
+
+
+#: qemu keeps more about a domain than its XML.
+UNDEFINE_ALL = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+def _lookup(connection: Any, uuid: UUID) -> Any:
+    try:
+        return connection.lookupByUUID(uuid.bytes)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
+def _domain(handle: Any) -> Domain:
+    number = handle.ID()
+    return Domain(
+        name=handle.name(), uuid=UUID(bytes=handle.UUID()), active=number >= 0, pid=number if number >= 0 else None
+    )
+
+
+def _mark(handle: Any) -> Mark | None:
+    try:
+        return read_mark(handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, METADATA_URI))
+    except libvirt.libvirtError as error:
+        # None of ours, or it went away meanwhile.
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise

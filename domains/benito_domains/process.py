@@ -1,0 +1,183 @@
+"""Nodes of kind process: a network namespace, and per program a "room" of mount, uts and pid namespaces around it.
+
+The network namespace is made and removed by the links' driver. No process is there unless a program runs.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.resources import files as package_files
+from pathlib import Path
+
+from benito.errors import HypervisorError
+from benito.launch import detach
+from benito.model import Kind
+from benito.names import ExperimentId
+from benito.paths import StatePaths, make_directory, write_atomically
+from benito.plan import NodePlan, PnodePlan
+from benito.seams import Lack
+from benito.status import BootStatus, NodeStatus
+from benito_domains.checks import program_lacks, root_lacks
+from benito_domains.config import config_files, inner_argv
+from benito_domains.leftovers import bound_namespace, end_namespaces, is_first, processes_in
+from benito_domains.nodefiles import NodeFiles, nodes_on_disk
+
+_NAMESPACES = Path("/run/netns")
+#: Where a room's own folders are bound; on the machine they are empty.
+_MOUNT_POINTS = (Path("/var/benito"), Path("/var/containers"))
+_RELEASED = "released"
+
+
+class ProcessDriver:
+    """A benito.seams.NodeDriver: process nodes as namespaces over the machine's own file system."""
+
+    kind = Kind.PROCESS
+    hypervisor = "process"
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._paths = paths
+
+    def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:  # noqa: ARG002 - the seam's
+        """What the host is missing: rights, and util-linux's programs for namespaces."""
+        if not nodes:
+            return ()
+        element = f"process node {nodes[0].name}"
+        lacks = root_lacks(element)
+        for program in ("nsenter", "unshare", "setsid"):
+            lacks += program_lacks(program, "util-linux", element)
+        return lacks
+
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Makes each node's folder and the machine's mount points."""
+        if nodes:
+            for point in _MOUNT_POINTS:
+                make_directory(point, 0o755)
+        for node in nodes:
+            files = self._files(plan.experiment, node.name)
+            files.make(Kind.PROCESS)
+            files.write_config(config_files(plan, node, None), os.geteuid())
+
+    def start(self, plan: PnodePlan, node: NodePlan) -> None:  # noqa: ARG002 - the seam's
+        """The node is up when its namespace is: the links' driver made it. Raises HypervisorError where it did not."""
+        if bound_namespace(_namespace(node)) is None:
+            raise HypervisorError(f"{node.dns_name}: its network namespace is missing", hint="apply the plan again")
+
+    def release(self, plan: PnodePlan, node: NodePlan) -> None:
+        """Starts the start command, once in the life of the namespace."""
+        if not node.start_command:
+            return
+        files = self._files(plan.experiment, node.name)
+        life = _life(_namespace(node))
+        mark = files.folder / _RELEASED
+        with suppress(FileNotFoundError):
+            if mark.read_text() == life:
+                return
+        files.report.unlink(missing_ok=True)
+        # Marked first: a start command that is cut off by a crash in between is better than one that runs twice.
+        write_atomically(mark, life.encode(), 0o644)
+        start = ["/bin/sh", _script("start.sh"), "/var/benito/config", "/var/benito/log", "/var/benito/status/report"]
+        detach([*self._room(plan, node, "become"), *start], error=HypervisorError)
+
+    def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
+        """A node whose namespace is there is booted; its start command reports to a file."""
+        seen: dict[str, NodeStatus] = {}
+        for node in nodes:
+            files = self._files(experiment, node.name)
+            if bound_namespace(_namespace(node)) is None or not files.folder.is_dir():
+                continue
+            said = files.read_status()
+            seen[node.name] = NodeStatus(
+                boot=BootStatus.BOOTED, exit_code=said.exit_code, start_seconds=said.start_seconds
+            )
+        return seen
+
+    def argv(self, plan: PnodePlan, node: NodePlan, command: Sequence[str], *, terminal: bool) -> list[str]:
+        """Joins the start command's room where that is alive, so that its processes are seen; else a room of its own.
+
+        Raises HypervisorError for a node that is not there.
+        """
+        inner = inner_argv(command, terminal=terminal)
+        pid = _start_room(_namespace(node))
+        if pid is None:
+            return [*self._room(plan, node, "run"), *inner]
+        return ["nsenter", "--target", str(pid), "--net", "--mount", "--uts", "--pid", "--", *inner]
+
+    def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
+        """Kills what runs in the nodes' namespaces and removes their folders; the namespaces go with the links."""
+        names = {name for name, _ in nodes_on_disk(self._paths, experiment, Kind.PROCESS)}
+        if nodes is not None:
+            names &= {node.name for node in nodes}
+        end_namespaces(_NAMESPACES / experiment.dns_name(name) for name in sorted(names))
+        for name in sorted(names):
+            self._files(experiment, name).remove()
+        self._paths_unused()
+
+    def _room(self, plan: PnodePlan, node: NodePlan, how: str) -> list[str]:
+        """The words before a program that is to run in a room of its own."""
+        namespace = _namespace(node)
+        if bound_namespace(namespace) is None:
+            raise HypervisorError(f"{node.dns_name} is not there", hint="benito status says how it is")
+        folder = self._files(plan.experiment, node.name).folder
+        unshare = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--propagation", "slave"]
+        room = ["/bin/sh", _script("room.sh"), node.name, str(folder), how]
+        return ["nsenter", f"--net={namespace}", "--", *unshare, "--mount-proc", *room]
+
+    def _files(self, experiment: ExperimentId, node: str) -> NodeFiles:
+        return NodeFiles(self._paths.node(experiment, node))
+
+    def _paths_unused(self) -> None:
+        """Removes the machine's mount points when no process node is left.
+
+        Not while any process has something mounted there: to remove a folder also unmounts it everywhere.
+        """
+        for kind in self._paths.root.glob("exp/*/*/nodes/*/kind"):
+            with suppress(OSError):
+                if kind.read_text().strip() == Kind.PROCESS:
+                    return
+        if _mounted_anywhere(_MOUNT_POINTS):
+            return
+        for point in _MOUNT_POINTS:
+            with suppress(OSError):  # not there, or it holds something: then it is somebody's
+                point.rmdir()
+
+
+def _namespace(node: NodePlan) -> Path:
+    return _NAMESPACES / node.dns_name
+
+
+def _life(namespace: Path) -> str:
+    """Differs between any two namespaces of that name, since numbers of namespaces are used again."""
+    status = bound_namespace(namespace)
+    if status is None:
+        raise HypervisorError(f"the network namespace {namespace} is missing", hint="apply the plan again")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {status.st_ino} {status.st_ctime_ns}\n"
+
+
+def _start_room(namespace: Path) -> int | None:
+    """The first process of the start command's room; None where none runs."""
+    status = bound_namespace(namespace)
+    if status is None:
+        return None
+    wanted = _script("start.sh").encode()
+    for pid in processes_in({status.st_ino}):
+        with suppress(OSError):
+            if wanted in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2] and is_first(pid):
+                return pid
+    return None
+
+
+def _mounted_anywhere(points: Sequence[Path]) -> bool:
+    wanted = {str(point) for point in points}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            text = (entry / "mountinfo").read_text(errors="replace")
+            if any(line.split()[4] in wanted for line in text.splitlines()):
+                return True
+    return False
+
+
+def _script(name: str) -> str:
+    return str(package_files("benito_domains").joinpath("guest", name))

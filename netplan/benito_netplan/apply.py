@@ -1,0 +1,251 @@
+"""Carries changes out, stage by stage, many requests at a time. It decides nothing: `diff` has done that."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import groupby, islice
+from pathlib import Path
+
+from benito_netplan import firewall, messages, ops, traffic
+from benito_netplan.namespaces import Namespaces, by_namespace, set_forwarding
+from benito_netplan.ops import LinkOp, Stage
+from benito_netplan.rtnl import Netlink, Request, failed
+from benito_netplan.shaping import Queue
+
+_GONE = frozenset({errno.ENODEV, errno.ENXIO})
+_THERE = frozenset({errno.EEXIST})
+_NO_ENTRY = frozenset({errno.ENOENT, errno.EINVAL, errno.ESRCH, errno.EADDRNOTAVAIL})
+#: So many namespaces are open at a time; the common limit of open files is 1024.
+_PORTS_AT_ONCE = 128
+_IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
+
+
+class Applier:
+    """Applies changes to the links of one experiment, whose interface group is `group`."""
+
+    def __init__(self, netlink: Netlink, namespaces: Namespaces, group: int) -> None:
+        self._netlink = netlink
+        self._namespaces = namespaces
+        self._group = group
+
+    def apply(self, changes: Sequence[LinkOp]) -> None:
+        """Does it, in order. Raises LinkError."""
+        stages: Mapping[Stage, Callable[[list[LinkOp]], None]] = {
+            Stage.CLEAR: self._clear,
+            Stage.NAMESPACES: self._add_namespaces,
+            Stage.FRAMES: self._frames,
+            Stage.GUARD: self._guard,
+            Stage.PORTS: self._ports,
+            Stage.SHAPE: self._shape,
+            Stage.INSIDE: self._inside,
+        }
+        for stage, some in groupby(changes, key=lambda op: op.stage):
+            stages[stage](list(some))
+
+    def _clear(self, changes: list[LinkOp]) -> None:
+        devices = [op for op in changes if isinstance(op, ops.DeleteLink)]
+        self._netlink.do(
+            [Request(data=messages.delete_link(op.device), subject=str(op), tolerated=_GONE) for op in devices]
+        )
+        insides = by_namespace((op.netns, op) for op in changes if isinstance(op, ops.DeleteInside))
+
+        def delete(netns: str, netlink: Netlink) -> None:
+            netlink.do(
+                [
+                    Request(data=messages.delete_link(op.interface), subject=str(op), tolerated=_GONE)
+                    for op in insides[netns]
+                ]
+            )
+
+        self._namespaces.visit(insides, delete)
+        self._namespaces.delete(op.netns for op in changes if isinstance(op, ops.DeleteNamespace))
+
+    def _add_namespaces(self, changes: list[LinkOp]) -> None:
+        wanted = [(op.netns, op.altname) for op in changes if isinstance(op, ops.AddNamespace)]
+        self._namespaces.add(wanted, self._group)
+
+    def _frames(self, changes: list[LinkOp]) -> None:
+        self._netlink.do([request for op in changes for request in self._frame(op)])
+
+    def _frame(self, op: LinkOp) -> Iterator[Request]:
+        match op:
+            case ops.AddBridge():
+                data = messages.add_bridge(op.device, group=self._group, mac=op.mac)
+                yield Request(data=data, subject=str(op), feature="bridges (module bridge)")
+                mode = messages.ADDR_GEN_EUI64 if op.control else messages.ADDR_GEN_NONE
+                yield from _marking(op.device, op.altname, mode, str(op))
+                if not op.control:
+                    yield Request(data=messages.set_link(op.device, up=True), subject=str(op))
+            case ops.AddIfb():
+                data = messages.add_plain(op.device, "ifb", group=self._group)
+                yield Request(data=data, subject=str(op), feature="ifb (module ifb)")
+                yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, str(op))
+                yield Request(data=messages.set_link(op.device, up=True), subject=str(op))
+            case ops.SetBridge():
+                yield Request(data=messages.set_bridge(op.device), subject=str(op))
+
+    def _guard(self, changes: list[LinkOp]) -> None:
+        for op in changes:
+            match op:
+                case ops.SetFirewall():
+                    firewall.write(op.table, op.bridge)
+                case ops.SetControlIpv6():
+                    _set_control_ipv6(op)
+
+    def _ports(self, changes: list[LinkOp]) -> None:
+        for some in _chunks(changes, _PORTS_AT_ONCE):
+            with ExitStack() as stack:
+                opened: dict[str, int] = {}
+
+                def fd_of(netns: str, stack: ExitStack = stack, opened: dict[str, int] = opened) -> int:
+                    if netns not in opened:
+                        opened[netns] = self._namespaces.open(netns)
+                        stack.callback(os.close, opened[netns])
+                    return opened[netns]
+
+                self._netlink.do([request for op in some for request in self._port(op, fd_of)])
+            self._netlink.do(
+                [
+                    Request(data=messages.set_isolated(_index(op.device, str(op))), subject=str(op))
+                    for op in some
+                    if isinstance(op, ops.Isolate) or (isinstance(op, ops.AddVeth) and op.isolated)
+                ]
+            )
+
+    def _port(self, op: LinkOp, fd_of: Callable[[str], int]) -> Iterator[Request]:
+        subject = str(op)
+        match op:
+            case ops.AddVeth():
+                yield self._veth(op, fd_of)
+                yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, subject)
+                master = _index(op.bridge, subject) if op.bridge else None
+                yield Request(data=messages.set_link(op.device, up=True, master_index=master), subject=subject)
+            case ops.AddDirect():
+                near, far = (
+                    messages.inside_end(
+                        end.name, end.mac, group=self._group, netns_fd=fd_of(end.netns), frames_only=False
+                    )
+                    for end in op.ends
+                )
+                data = messages.add_veth(near, far)
+                yield Request(data=data, subject=subject, feature="veth (module veth)")
+            case ops.Mark():
+                yield Request(data=messages.set_link(op.device, group=self._group), subject=subject)
+                mode = messages.ADDR_GEN_NONE if op.quiet else messages.ADDR_GEN_EUI64
+                yield from _marking(op.device, op.altname, mode, subject)
+            case ops.Plug():
+                master = _index(op.bridge, subject) if op.bridge else 0
+                yield Request(data=messages.set_link(op.device, master_index=master), subject=subject)
+            case ops.Raise():
+                yield Request(data=messages.set_link(op.device, up=True), subject=subject)
+
+    def _veth(self, op: ops.AddVeth, fd_of: Callable[[str], int]) -> Request:
+        far = messages.inside_end(
+            op.inside.name,
+            op.inside.mac,
+            group=self._group,
+            netns_fd=fd_of(op.inside.netns),
+            frames_only=op.frames_only,
+        )
+        data = messages.add_veth(far, messages.host_end(op.device, group=self._group))
+        return Request(data=data, subject=str(op), feature="veth (module veth)")
+
+    def _shape(self, changes: list[LinkOp]) -> None:
+        self._netlink.do([request for op in changes for request in self._traffic(op)])
+
+    def _traffic(self, op: LinkOp) -> Iterator[Request]:
+        subject = str(op)
+        match op:
+            case ops.SetQueue():
+                index = _index(op.device, subject)
+                if op.replace:
+                    yield _without(index, traffic.ROOT, subject)
+                if op.queue is not None:
+                    for data in traffic.add_queue(index, op.queue):
+                        yield Request(data=data, subject=subject, feature=_queue_feature(op.queue))
+            case ops.Redirect():
+                index = _index(op.device, subject)
+                if op.replace:
+                    yield _without(index, traffic.INGRESS, subject)
+                if op.target is not None:
+                    for data in traffic.add_redirect(index, _index(op.target, subject)):
+                        yield Request(data=data, subject=subject, feature="redirection (modules cls_u32, act_mirred)")
+
+    def _inside(self, changes: list[LinkOp]) -> None:
+        inside = [
+            (op.netns, op)
+            for op in changes
+            if isinstance(op, ops.SetInside | ops.SetForwarding | ops.SetAddress | ops.SetRoute)
+        ]
+        work = by_namespace(inside)
+
+        def change(netns: str, netlink: Netlink) -> None:
+            netlink.do([request for op in work[netns] for request in _inside_requests(op)])
+
+        self._namespaces.visit(work, change)
+
+
+def _inside_requests(op: ops.SetInside | ops.SetForwarding | ops.SetAddress | ops.SetRoute) -> Iterator[Request]:
+    """To be called in the namespace: names and settings are those of the calling thread's."""
+    subject = str(op)
+    match op:
+        case ops.SetInside():
+            data = messages.set_link(op.inside.name, mac=op.inside.mac, up=True, frames_only=op.frames_only)
+            yield Request(data=data, subject=subject)
+        case ops.SetForwarding():
+            try:
+                set_forwarding()
+            except OSError as error:
+                raise failed(subject, error.errno or 0) from error
+        case ops.SetAddress(present=True):
+            data = messages.add_address(_index(op.interface, subject), op.address)
+            yield Request(data=data, subject=subject, tolerated=_THERE)
+        case ops.SetAddress():
+            data = messages.delete_address(_index(op.interface, subject), op.address)
+            yield Request(data=data, subject=subject, tolerated=_NO_ENTRY)
+        case ops.SetRoute(present=True):
+            yield Request(data=messages.add_route(op.route.destination, op.route.via), subject=subject)
+        case ops.SetRoute():
+            data = messages.delete_route(op.route.destination, op.route.via)
+            yield Request(data=data, subject=subject, tolerated=_NO_ENTRY)
+
+
+def _marking(device: str, altname: str, addr_gen_mode: int, subject: str) -> Iterator[Request]:
+    yield Request(data=messages.add_altname(device, altname), subject=subject, tolerated=_THERE)
+    # EAFNOSUPPORT: a kernel without IPv6, where there is nothing to turn off.
+    without_ipv6 = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP}) if addr_gen_mode else frozenset()
+    data = messages.set_addr_gen_mode(device, addr_gen_mode)
+    yield Request(data=data, subject=subject, tolerated=without_ipv6)
+
+
+def _without(index: int, parent: int, subject: str) -> Request:
+    return Request(data=traffic.delete_qdisc(index, parent), subject=subject, tolerated=_NO_ENTRY)
+
+
+def _queue_feature(queue: Queue) -> str:
+    return "netem (module sch_netem)" if queue.netem else "htb (module sch_htb)"
+
+
+def _index(device: str, subject: str) -> int:
+    try:
+        return socket.if_nametoindex(device)
+    except OSError as error:
+        raise failed(subject, errno.ENODEV, said=f"{device} is not there") from error
+
+
+def _set_control_ipv6(op: ops.SetControlIpv6) -> None:
+    folder = _IPV6_SETTINGS / op.device
+    try:
+        # Router advertisements come from nodes here, and nobody else has an address made of this MAC.
+        for name, value in (("accept_ra", "0"), ("accept_dad", "0"), ("addr_gen_mode", "0"), ("disable_ipv6", "0")):
+            (folder / name).write_text(value)
+    except OSError as error:
+        raise failed(str(op), error.errno or 0) from error
+
+
+def _chunks(items: Iterable[LinkOp], size: int) -> Iterator[list[LinkOp]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some

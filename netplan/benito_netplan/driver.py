@@ -1,0 +1,107 @@
+"""The wires of one pnode, made by its kernel: what the core's `LinkDriver` asks for."""
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from benito.names import ExperimentId
+from benito.plan import PnodePlan
+from benito.seams import Lack, Op
+from benito_netplan import firewall, messages, probe
+from benito_netplan.apply import Applier
+from benito_netplan.desired import Desired, desired_links, table_name
+from benito_netplan.diff import differences
+from benito_netplan.marks import is_derived, is_our_namespace, removable
+from benito_netplan.namespaces import NETNS_FOLDER, Namespaces
+from benito_netplan.observe import Observed, SeenNamespace, links_here, namespace_here, queues_here
+from benito_netplan.ops import LinkOp
+from benito_netplan.rtnl import Netlink, Request
+from benito_netplan.shaping import Feature
+
+_GONE = frozenset({errno.ENODEV, errno.ENXIO})
+
+
+class KernelLinkDriver:
+    """Makes, repairs and removes links by rtnetlink in the calling thread's network namespace.
+
+    Namespaces of process nodes get their names in `netns_folder`, where `ip netns` looks for them.
+    """
+
+    def __init__(self, netns_folder: Path = NETNS_FOLDER) -> None:
+        self._namespaces = Namespaces(netns_folder)
+
+    def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
+        """What the kernel is missing for this plan's links, found by trying it. Raises LinkError."""
+        features = probe.link_features()
+        controlled = any(node.control is not None for node in plan.nodes)
+        return probe.lacks(plan, features | {Feature.NFT} if controlled and probe.has_nft() else features)
+
+    def changes(self, plan: PnodePlan) -> Sequence[Op]:
+        """Observes the links and returns what is to be done so that they are as planned.
+
+        Ports whose device a hypervisor makes are left out until it is there. Raises LinkError, also where
+        something that is not the experiment's stands in the way.
+        """
+        desired = desired_links(plan, probe.usable_features(plan))
+        return differences(desired, self._observe(desired))
+
+    def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
+        """Does it, in order. Raises LinkError."""
+        changes = [op for op in ops if isinstance(op, LinkOp)]
+        with Netlink() as netlink:
+            Applier(netlink, self._namespaces, plan.group).apply(changes)
+
+    def remove(self, experiment: ExperimentId, group: int) -> None:
+        """Deletes the experiment's links, namespaces and packet filter table. Raises LinkError.
+
+        Links go by the group and the mark or a derived name, all in one request where nothing else is in the
+        group; namespaces by their name and the mark within. Needs no plan; what is not there is no fault.
+        """
+        with Netlink() as netlink:
+            ours, alone = removable(links_here(netlink).values(), experiment, group)
+            subject = f"delete the links of {experiment}"
+            if ours and alone:
+                netlink.do([Request(data=messages.delete_group(group), subject=subject, tolerated=_GONE)])
+            else:
+                self._delete(netlink, [link.name for link in ours])
+        seen = self._namespaces.visit(self._namespaces.names(experiment), _links_of)
+        self._namespaces.delete(
+            netns for netns, namespace in seen.items() if is_our_namespace(namespace, experiment, group)
+        )
+        if firewall.is_installed() and os.geteuid() == 0:
+            firewall.write(table_name(experiment), None)
+
+    def discard(self, devices: Sequence[str]) -> None:
+        """Deletes host-side devices of these derived names that a hypervisor left behind. Raises LinkError.
+
+        To be called only when the nodes that they belong to are gone; other names are passed over.
+        """
+        with Netlink() as netlink:
+            self._delete(netlink, [name for name in devices if is_derived(name)])
+
+    def _delete(self, netlink: Netlink, names: Sequence[str]) -> None:
+        netlink.do(
+            [Request(data=messages.delete_link(name), subject=f"delete {name}", tolerated=_GONE) for name in names]
+        )
+
+    def _observe(self, desired: Desired) -> Observed:
+        with Netlink() as netlink:
+            links = links_here(netlink)
+            queues, redirects = queues_here(netlink, links, desired.devices)
+        wanted = desired.firewall
+        return Observed(
+            links=links,
+            queues=queues,
+            redirects=redirects,
+            namespaces=self._namespaces.visit(self._namespaces.names(desired.experiment), _namespace),
+            guarded=firewall.is_whole(wanted.table, wanted.bridge) if wanted else None,
+        )
+
+
+def _namespace(netns: str, netlink: Netlink) -> SeenNamespace:
+    return namespace_here(netlink, netns)
+
+
+def _links_of(netns: str, netlink: Netlink) -> SeenNamespace:
+    return SeenNamespace(netns=netns, links=links_here(netlink))

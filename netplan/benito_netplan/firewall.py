@@ -1,0 +1,73 @@
+"""The experiment's packet filter table: nodes may answer the pnode on the control network, never begin.
+
+The table is written by the `nft` program in one transaction. It needs no connection tracking.
+"""
+
+import json
+import shutil
+
+from benito.errors import LinkError
+from benito.launch import ENVIRONMENT, run
+from benito.names import digest
+
+_HINT = "install nftables"
+_RULES = (
+    ("input", 'iifname "{bridge}" jump control'),
+    # Neighbour and router discovery: 133 to 136.
+    ("control", "icmpv6 type {{ 133, 134, 135, 136 }} accept"),
+    ("control", "tcp sport 22 tcp flags & (syn | ack) != syn accept"),
+    ("control", "drop"),
+    ("forward", 'iifname "{bridge}" drop'),
+    ("forward", 'oifname "{bridge}" drop'),
+)
+
+
+def is_installed() -> bool:
+    """Whether there is an `nft` program."""
+    return shutil.which("nft", path=ENVIRONMENT["PATH"]) is not None
+
+
+def rules(bridge: str) -> list[tuple[str, str, str]]:
+    """Each rule's chain, text and mark; the mark depends on the text, so that a change of it is noticed."""
+    found = []
+    for chain, template in _RULES:
+        rule = template.format(bridge=bridge)
+        found.append((chain, rule, f"benito {digest('rule', chain, rule).hex()[:12]}"))
+    return found
+
+
+def script(table: str, bridge: str | None) -> str:
+    """What `nft` reads: the table in place of the one that may be there, or only its removal."""
+    lines = [f"table inet {table} {{ }}", f"delete table inet {table}"]
+    if bridge is not None:
+        lines += [
+            f"table inet {table} {{",
+            "  chain control { }",
+            "  chain input { type filter hook input priority 0; policy accept; }",
+            "  chain forward { type filter hook forward priority 0; policy accept; }",
+            "}",
+            *(f'add rule inet {table} {chain} {rule} comment "{mark}"' for chain, rule, mark in rules(bridge)),
+        ]
+    return "\n".join((*lines, ""))
+
+
+def write(table: str, bridge: str | None) -> None:
+    """Replaces the table, or removes it where no bridge is given. Raises LinkError."""
+    run(["nft", "-f", "-"], data=script(table, bridge).encode(), error=LinkError, hint=_HINT)
+
+
+def is_whole(table: str, bridge: str) -> bool:
+    """Whether the table is there with all its rules."""
+    try:
+        text = run(["nft", "--json", "list", "table", "inet", table], error=LinkError, hint=_HINT)
+    except LinkError:
+        return False  # there is none; if it is something else, writing it will say so
+    return marks_in(text) == [(chain, mark) for chain, _, mark in rules(bridge)]
+
+
+def marks_in(text: bytes) -> list[tuple[str, str]]:
+    """Each rule's chain and mark in what `nft --json list table` prints, in the order of `rules`."""
+    items = json.loads(text)["nftables"]
+    found = [(str(item["rule"]["chain"]), str(item["rule"].get("comment", ""))) for item in items if "rule" in item]
+    order = ("input", "control", "forward")
+    return sorted(found, key=lambda rule: order.index(rule[0]) if rule[0] in order else len(order))

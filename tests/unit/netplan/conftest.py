@@ -1,0 +1,154 @@
+"""Plans made by the planner, and the world that is exactly as a plan asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+from builders import experiment, topology
+
+from benito.model import Kind, Lan, Shaping, Topology
+from benito.plan import PnodePlan
+from benito.planner import plan_experiment
+from benito_netplan.desired import Desired, WantedPort, desired_links
+from benito_netplan.observe import Ipv6, Link, Observed, SeenNamespace
+from benito_netplan.probe import EVERY_FEATURE
+
+SILENT = Ipv6(addr_gen_mode=1, disabled=False, accept_ra=1, accept_dad=1)
+CONTROL = Ipv6(addr_gen_mode=0, disabled=False, accept_ra=0, accept_dad=0)
+
+
+def _plan(
+    lans: dict[str, str],
+    *,
+    kind: Kind = Kind.PROCESS,
+    kinds: dict[str, Kind] | None = None,
+    shaped: dict[str, tuple[Shaping, Shaping]] | None = None,
+    allow_unshaped: bool = False,
+) -> PnodePlan:
+    """All nodes on one pnode; `shaped` has, by LAN, what each member's two halves do."""
+    base = topology(lans, kinds=kinds)
+    made = experiment(_shape(base, shaped or {}), default_kind=kind, allow_unshaped=allow_unshaped)
+    (plan,) = plan_experiment(made).pnodes
+    return plan
+
+
+def _shape(base: Topology, shaped: dict[str, tuple[Shaping, Shaping]]) -> Topology:
+    def one(lan: Lan) -> Lan:
+        if lan.name not in shaped:
+            return lan
+        into, out_of = shaped[lan.name]
+        return replace(lan, members=tuple(replace(member, into=into, out_of=out_of) for member in lan.members))
+
+    return replace(base, lans=tuple(one(lan) for lan in base.lans))
+
+
+@pytest.fixture
+def plan_of() -> Callable[..., PnodePlan]:
+    return _plan
+
+
+@dataclass
+class World:
+    """What the kernel would show of links that are as desired; the tests then break it."""
+
+    desired: Desired
+    observed: Observed
+
+    def without_link(self, device: str) -> "World":
+        links = {name: link for name, link in self.observed.links.items() if name != device}
+        return replace(self, observed=replace(self.observed, links=links))
+
+    def with_link(self, link: Link) -> "World":
+        return replace(self, observed=replace(self.observed, links={**self.observed.links, link.name: link}))
+
+    def change(self, device: str, **fields: object) -> "World":
+        return self.with_link(replace(self.observed.links[device], **fields))  # type: ignore[arg-type]
+
+
+def _world(plan: PnodePlan) -> World:
+    desired = desired_links(plan, EVERY_FEATURE)
+    links: dict[str, Link] = {}
+    inside: dict[str, dict[str, Link]] = {
+        namespace.netns: {"lo": Link(index=1, name="lo", group=plan.group, up=True, forwards_ipv4=True)}
+        for namespace in desired.namespaces
+    }
+    for bridge in desired.bridges:
+        links[bridge.device] = Link(
+            index=100 + len(links),
+            name=bridge.device,
+            altnames=(bridge.altname,),
+            group=plan.group,
+            kind="bridge",
+            up=True,
+            ipv6=CONTROL if bridge.control else SILENT,
+            plain_bridge=True,
+        )
+    for ifb in desired.ifbs:
+        links[ifb.device] = Link(
+            index=100 + len(links),
+            name=ifb.device,
+            altnames=(ifb.altname,),
+            group=plan.group,
+            kind="ifb",
+            up=True,
+            ipv6=SILENT,
+        )
+    for port in desired.ports:
+        links[port.device] = _port(plan, port, links, inside)
+    for direct in desired.directs:
+        numbers = [len(inside[end.netns]) + 1 for end in direct.ends]
+        for end, own, other in zip(direct.ends, numbers, reversed(numbers), strict=True):
+            inside[end.netns][end.name] = Link(
+                index=own, name=end.name, group=plan.group, kind="veth", peer_index=other, up=True, mac=end.mac
+            )
+    return World(
+        desired=desired,
+        observed=Observed(
+            links=links,
+            queues={each.device: each.queue for each in (*desired.ifbs, *desired.ports) if each.queue},
+            redirects={port.device: port.redirect for port in desired.ports if port.redirect},
+            namespaces={
+                namespace.netns: SeenNamespace(
+                    netns=namespace.netns,
+                    links=inside[namespace.netns],
+                    addresses=dict.fromkeys(namespace.addresses.items(), True),
+                    routes=dict.fromkeys(namespace.routes, True),
+                )
+                for namespace in desired.namespaces
+            },
+            guarded=True,
+        ),
+    )
+
+
+def _port(plan: PnodePlan, port: WantedPort, links: dict[str, Link], inside: dict[str, dict[str, Link]]) -> Link:
+    index, peer = 100 + len(links), 0
+    if port.inside is not None:
+        peer = len(inside[port.inside.netns]) + 1
+        inside[port.inside.netns][port.inside.name] = Link(
+            index=peer,
+            name=port.inside.name,
+            group=plan.group,
+            kind="veth",
+            peer_index=index,
+            up=True,
+            mac=port.inside.mac,
+            frames_only=port.frames_only,
+        )
+    return Link(
+        index=index,
+        name=port.device,
+        altnames=(port.altname,),
+        group=plan.group,
+        kind="veth" if port.inside else "tun",
+        master_index=links[port.bridge].index if port.bridge else 0,
+        peer_index=peer,
+        up=True,
+        ipv6=SILENT,
+        isolated=port.isolated,
+    )
+
+
+@pytest.fixture
+def world_of() -> Callable[[PnodePlan], World]:
+    return _world
