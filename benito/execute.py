@@ -38,8 +38,7 @@ def execute(
     if not chosen:
         raise UsageError(f"no node of {experiment} fits {pattern!r}", hint=f"it has {', '.join(names[:10])}")
 
-    def one(node: str) -> Outcome:
-        argv = controller.argv(experiment, node, command, terminal=False)
+    def one(node: str, argv: list[str]) -> Outcome:
         try:
             done = subprocess.run(
                 argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, env=dict(ENVIRONMENT)
@@ -53,5 +52,6 @@ def execute(
             errors=done.stderr.decode(errors="replace"),
         )
 
+    ways = [controller.argv(experiment, node, command, terminal=False) for node in chosen]
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        return list(pool.map(one, chosen))
+        return list(pool.map(one, chosen, ways))

@@ -5,6 +5,7 @@ asked.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._mutex = threading.Lock()  # one connection, many threads
 
     def add(self, experiment: ExperimentId, *, source: str, data: bytes) -> Record:
         """Enters a new experiment, swapped out. Raises ExperimentExists, also for a name that differs in case only."""
@@ -164,8 +166,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            database = self._open()
-            with database:
+            with self._mutex, self._open() as database:
                 database.execute("BEGIN IMMEDIATE")
                 yield database
         except (sqlite3.Error, OSError) as error:

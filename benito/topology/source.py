@@ -45,9 +45,10 @@ def _read(path: Path, most_bytes: int) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise syntax_error(path, f"the file cannot be opened: {reason}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise syntax_error(path, "this is not a regular file", hint="give the path of a topology file")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise syntax_error(path, "this is not a regular file", hint="give the path of a topology file")
         try:
             data = file.read(most_bytes + 1)
         except OSError as error:

@@ -1,6 +1,9 @@
 """The command `benito`: its verbs, and the one place where an error becomes a message and an exit code."""
 
+import os
 import sys
+import traceback
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -43,6 +46,15 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us is gone: nothing is left to say, nor anybody to say it to
         sys.exit(141)
+    except Exception as error:
+        if os.environ.get("BENITO_DEBUG"):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        fault = (
+            f"this is a fault in benito: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        )
+        report(BenitoError(fault, hint="run it again with BENITO_DEBUG=1 in the environment and report what it prints"))
+        sys.exit(70)
 
 
 def report(error: BenitoError) -> None:

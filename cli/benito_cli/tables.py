@@ -82,24 +82,26 @@ def _delay(shaping: Shaping) -> str:
 
 
 def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
-    """A row per node."""
-    table = _table(None, "experiment", "node", "kind", "pnode", "address", "status", "start command", "why")
-    for report in reports:
-        status = report.status
-        kind = report.kind if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
-        addresses = [str(address) for address in report.addresses]
-        shown = " ".join(addresses[:3]) + (f" +{len(addresses) - 3}" if len(addresses) > 3 else "")
-        table.add_row(
-            plain(report.experiment),
-            plain(report.node),
-            plain(kind),
-            plain(report.pnode),
-            plain(shown),
-            plain(status.boot or "unknown", _STYLE[status.boot]),
-            plain(_start_cell(report.has_start_command, status)),
-            plain(status.reason or ""),
-        )
-    console.print(table)
+    """A table per experiment, a row per node."""
+    for experiment in dict.fromkeys(report.experiment for report in reports):
+        mine = [report for report in reports if report.experiment == experiment]
+        columns = ["node", "kind", "pnode", "address", "status", "start command"]
+        reasons = any(report.status.reason for report in mine)
+        table = _table(str(experiment), *columns, *(["why"] if reasons else []))
+        for report in mine:
+            status = report.status
+            kind = report.kind if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
+            addresses = [str(address) for address in report.addresses]
+            cells = [
+                plain(report.node),
+                plain(kind),
+                plain(report.pnode),
+                plain(addresses[0] + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "") if addresses else ""),
+                plain(status.boot or "unknown", _STYLE[status.boot]),
+                plain(_start_cell(report.has_start_command, status)),
+            ]
+            table.add_row(*cells, *([plain(status.reason or "")] if reasons else []))
+        console.print(table)
 
 
 def _start_cell(has_command: bool, status: NodeStatus) -> str:  # noqa: FBT001 - a cell's two sources

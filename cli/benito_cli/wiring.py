@@ -11,7 +11,7 @@ from benito.seams import Progress
 from benito.store import Store
 from benito.testbeds.local import LocalTestbed
 from benito_domains.images.store import build_micro, find_image, known_images
-from benito_domains.openvz import OpenvzDriver
+from benito_domains.lxc import LxcDriver
 from benito_domains.process import ProcessDriver
 from benito_domains.qemu import QemuDriver
 from benito_netplan.driver import KernelLinkDriver
@@ -24,7 +24,7 @@ def local_controller() -> Controller:
     manager = NodeManager(
         paths,
         KernelLinkDriver(),
-        {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: OpenvzDriver(paths), Kind.QEMU: QemuDriver(paths)},
+        {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: LxcDriver(paths), Kind.QEMU: QemuDriver(paths)},
     )
     return Controller(paths, Store(paths.store), LocalTestbed(manager))
 

@@ -5,7 +5,7 @@ anew) is opened again, once per call.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -97,16 +97,17 @@ class Libvirt:
 
         return self._do(name, look)
 
-    def marked(self) -> list[tuple[Domain, Mark]]:
-        """All domains that bear Benito's mark, with what it says."""
+    def marked(self, uuids: Iterable[UUID] | None = None) -> list[tuple[Domain, Mark]]:
+        """All domains, or of these those which are there, that bear Benito's mark, with what it says."""
+        wanted = None if uuids is None else list(uuids)
 
         def marks(connection: Any) -> list[tuple[Domain, Mark]]:
-            found = []
-            for handle in connection.listAllDomains(0):
-                mark = _mark(handle)
-                if mark is not None:
-                    found.append((_domain(handle), mark))
-            return found
+            if wanted is None:
+                handles = connection.listAllDomains(0)
+            else:
+                handles = [handle for uuid in wanted if (handle := _lookup(connection, uuid)) is not None]
+            found = ((handle, _mark(handle)) for handle in handles)
+            return [(_domain(handle), mark) for handle, mark in found if mark is not None]
 
         return self._do(self.uri, marks)
 

@@ -114,7 +114,7 @@ class LxcDriver:
         """Ends and forgets the domains, kills what is left of them, and removes their roots and folders."""
         domains = {
             domain.uuid: (domain, mark.node)
-            for domain, mark in self._libvirt.marked()
+            for domain, mark in self._libvirt.marked(None if nodes is None else [node.uuid for node in nodes])
             if mark.experiment == experiment and mark.kind is Kind.OPENVZ
         }
         names = {name for name, _ in nodes_on_disk(self._paths, experiment, Kind.OPENVZ)}

@@ -117,7 +117,7 @@ class QemuDriver:
         """Ends and forgets the domains, and removes the nodes' folders."""
         domains = [
             (domain, mark.node)
-            for domain, mark in self._libvirt.marked()
+            for domain, mark in self._libvirt.marked(None if nodes is None else [node.uuid for node in nodes])
             if mark.experiment == experiment and mark.kind is Kind.QEMU
         ]
         names = {name for name, _ in nodes_on_disk(self._paths, experiment, Kind.QEMU)}

@@ -84,7 +84,8 @@ class Applier:
                 yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, str(op))
                 yield Request(data=messages.set_link(op.device, up=True), subject=str(op))
             case ops.SetBridge():
-                yield Request(data=messages.set_bridge(op.device), subject=str(op))
+                for data in messages.set_bridge(op.device):
+                    yield Request(data=data, subject=str(op))
 
     def _guard(self, changes: list[LinkOp]) -> None:
         for op in changes:
@@ -106,13 +107,6 @@ class Applier:
                     return opened[netns]
 
                 self._netlink.do([request for op in some for request in self._port(op, fd_of)])
-            self._netlink.do(
-                [
-                    Request(data=messages.set_isolated(_index(op.device, str(op))), subject=str(op))
-                    for op in some
-                    if isinstance(op, ops.Isolate) or (isinstance(op, ops.AddVeth) and op.isolated)
-                ]
-            )
 
     def _port(self, op: LinkOp, fd_of: Callable[[str], int]) -> Iterator[Request]:
         subject = str(op)
@@ -138,6 +132,8 @@ class Applier:
             case ops.Plug():
                 master = _index(op.bridge, subject) if op.bridge else 0
                 yield Request(data=messages.set_link(op.device, master_index=master), subject=subject)
+            case ops.Isolate():
+                yield Request(data=messages.set_isolated(op.device), subject=subject)
             case ops.Raise():
                 yield Request(data=messages.set_link(op.device, up=True), subject=subject)
 

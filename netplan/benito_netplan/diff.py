@@ -166,7 +166,6 @@ class _Difference:
                 what=wanted.what,
                 inside=wanted.inside,
                 bridge=wanted.bridge,
-                isolated=wanted.isolated,
                 frames_only=wanted.frames_only,
                 reason=_MISSING,
             )

@@ -1,5 +1,6 @@
 """Encodes requests about links, addresses and routes, by pyroute2's message classes. Pure."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
@@ -17,7 +18,7 @@ _REPLACE, _EXCLUSIVE, _CREATE, _APPEND = 0x100, 0x200, 0x400, 0x800
 CREATE_NEW = REQUEST | ACK | _CREATE | _EXCLUSIVE
 CHANGE = REQUEST | ACK
 _UP = 1
-_AF_INET, _AF_BRIDGE = 2, 7
+_AF_INET = 2
 _SKIP_STATISTICS = 8
 _MAIN_TABLE, _UNICAST = 254, 1
 #: Marks addresses and routes that Benito made; what the experimenter adds is left alone.
@@ -82,13 +83,20 @@ def add_bridge(name: str, *, group: int, mac: str) -> bytes:
     )
 
 
-def _bridge_info() -> dict[str, Attributes]:
-    return nested([("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", nested(list(BRIDGE_SETTINGS.items())))])
+def _bridge_info(settings: Mapping[str, int] = BRIDGE_SETTINGS) -> dict[str, Attributes]:
+    return nested([("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", nested(list(settings.items())))])
 
 
-def set_bridge(name: str) -> bytes:
-    """Gives an existing bridge the settings that `add_bridge` gives."""
-    return _link(NEWLINK, CHANGE, [("IFLA_IFNAME", name), ("IFLA_LINKINFO", _bridge_info())])
+def set_bridge(name: str) -> tuple[bytes, bytes]:
+    """Gives an existing bridge the settings that `add_bridge` gives.
+
+    A bridge that runs the spanning tree refuses to forward without delay, so that is turned off first.
+    """
+    first, second = (
+        _link(NEWLINK, CHANGE, [("IFLA_IFNAME", name), ("IFLA_LINKINFO", _bridge_info(settings))])
+        for settings in ({"IFLA_BR_STP_STATE": 0}, BRIDGE_SETTINGS)
+    )
+    return first, second
 
 
 def add_plain(name: str, kind: str, *, group: int) -> bytes:
@@ -157,11 +165,10 @@ def set_link(
     return _link(SETLINK, CHANGE, attributes, flags=flags, change=flags)
 
 
-def set_isolated(index: int) -> bytes:
+def set_isolated(name: str) -> bytes:
     """Keeps a bridge's port from reaching other isolated ports."""
-    return _link(
-        SETLINK, CHANGE, [("IFLA_PROTINFO", nested([("IFLA_BRPORT_ISOLATED", 1)]))], family=_AF_BRIDGE, index=index
-    )
+    info = nested([("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", nested([("IFLA_BRPORT_ISOLATED", 1)]))])
+    return _link(NEWLINK, CHANGE, [("IFLA_IFNAME", name), ("IFLA_LINKINFO", info)])
 
 
 def delete_link(name: str) -> bytes:

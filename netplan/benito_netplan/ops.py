@@ -149,7 +149,6 @@ class AddVeth:
     what: str
     inside: Inside
     bridge: str | None
-    isolated: bool
     frames_only: bool
     reason: str
 

@@ -35,7 +35,6 @@ _MEANING = {
     errno.ENODEV: "there is no such device",
     errno.EBUSY: "the device is in use elsewhere",
     errno.EXFULL: "the bridge has no free port (the kernel's limit is 1023)",
-    errno.ERANGE: "the name is longer than the kernel allows",
     errno.ENOBUFS: "the kernel has no buffers left",
     errno.ENOMEM: "the kernel has no memory left",
     errno.ESRCH: "there is no such entry",

@@ -348,7 +348,7 @@ def report_unknown(call: Call, made: Object) -> None:
     """Warns of a method that nobody knows."""
     if made.kind in _SILENT_KINDS - {"Null"}:
         return
-    kind = "Object" if made.kind == "Simulator" else made.kind
+    kind = {"Simulator": "Object", "Null": shown(made.made_by)}.get(made.kind, made.kind)
     alike = nearest(call.name, [name for owner, name in METHODS if owner == made.kind])
     call.world.findings.warning(
         f"Unsupported NS Statement! {kind} {shown(call.name)}", line=call.line, hint=alike or "it has no effect"

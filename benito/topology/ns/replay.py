@@ -41,6 +41,8 @@ def replay(path: Path, text: str, records: Sequence[Record], findings: Findings,
     match records[-1]:
         case Limited(what=what):
             raise limit_error(path, what, limits)
+        case Failed(message=message) if "unable to alloc" in message:
+            raise limit_error(path, "memory", limits)
         case Failed() as failed:
             tclerror.report(findings, text, failed, commands.COMMANDS)
         case _ if world.run_at is None:
@@ -108,7 +110,7 @@ def _make(world: World, record: Made) -> None:
             raise MalformedRecord("object without an owner")
         simulator, words = _owner(words[0]), words[1:]
         _known(world, simulator)
-    made = Object(kind=record.kind, name=record.name, line=record.line, simulator=simulator)
+    made = Object(kind=record.kind, name=record.name, made_by=record.how, line=record.line, simulator=simulator)
     world.add(record.id, made)
     if record.kind == "Null":
         return
@@ -136,7 +138,7 @@ def _make_queue(world: World, record: Made) -> None:
     if len(record.words) != 2:
         raise MalformedRecord("bad queue")
     lan, node = (world.objects.get(_owner(word)) for word in record.words)
-    made = Object(kind=record.kind, name=record.name, line=record.line)
+    made = Object(kind=record.kind, name=record.name, made_by=record.how, line=record.line)
     world.add(record.id, made)
     if lan is None or lan.lan is None or node is None or node.node is None:
         world.findings.error("there is no such queue", line=record.line, hint="ask for a node's queue on its link")

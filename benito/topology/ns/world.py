@@ -17,10 +17,14 @@ _SHOWN_LETTERS = 80
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Object:
-    """An object of the file: a node, a link or LAN, a member's queue, or something that only has a name."""
+    """An object of the file: a node, a link or LAN, a member's queue, or something that only has a name.
+
+    `made_by` is the method that made it; of an object that does nothing, what it stands for.
+    """
 
     kind: str
     name: str
+    made_by: str
     line: int
     simulator: int = 0
     node: DraftNode | None = None

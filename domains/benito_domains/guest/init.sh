@@ -120,7 +120,7 @@ if [ -n "$container" ]; then
     trap 'finish poweroff' TERM INT
     report=$base/status/report
     exec </dev/null >>"$base/status/console" 2>&1
-    ulimit -p 4096 # processes: a fork bomb stays in its container
+    ulimit -u 4096 # processes: a fork bomb stays in its container
 else
     trap 'finish reboot' TERM INT
     mount_all

@@ -67,8 +67,8 @@ def test_from_nothing_everything_is_made_in_an_order_that_works(plan_of: Plans, 
         f"add {second} to eth0 in b.star.lab into {bridge}",
         f"shape {first}: 10 Mbit/s, 50 packets",
         f"shape {second}: 10 Mbit/s, 50 packets",
-        "add 10.1.1.2/24 at eth0 in a.star.lab",
-        "add 10.1.1.3/24 at eth0 in b.star.lab",
+        "add 10.0.0.1/24 at eth0 in a.star.lab",
+        "add 10.0.0.2/24 at eth0 in b.star.lab",
     ]
 
 
@@ -177,6 +177,7 @@ def test_a_node_taken_out_goes_with_its_namespace(plan_of: Plans, world_of: Worl
     assert told(before) == [
         "delete namespace c.star.lab (the experiment has it no longer)",
         "delete eth1 in b.star.lab (the experiment has it no longer)",
+        "delete route 10.0.1.0/24 via 10.0.0.2 in a.star.lab (the experiment has it no longer)",
     ]
 
 

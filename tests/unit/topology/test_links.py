@@ -121,7 +121,7 @@ def test_addresses_go_to_the_interface_that_is_meant(body: Reader) -> None:
         ("l", "a"): "10.5.1.2",
         ("l", "b"): "10.5.1.3",
         ("lan", "a"): "10.5.2.2",
-        ("tblink-l7", "c"): "10.5.3.9",
+        ("tblink-l6", "c"): "10.5.3.9",
     }
 
 

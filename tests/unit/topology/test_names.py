@@ -24,7 +24,8 @@ def node_names(topology: Topology) -> list[str]:
         ("$ns node\n$ns node", ["tbnode-n1", "tbnode-n2"]),
         ("set first [$ns node]\nset second $first", ["first"]),
         ("$ns node\nset other 1\nset late [$ns node]", ["tbnode-n1", "late"]),
-        ("set nodes [list [$ns node]]\nset x [lindex $nodes 0]", ["tbnode-n1"]),
+        ("lappend nodes [$ns node]\nset x [lindex $nodes 0]", ["x"]),
+        ("lappend nodes [$ns node]\nset i 1\nset x [lindex $nodes 0]", ["tbnode-n1"]),
         ("proc make {ns} { set inner [$ns node]; return $inner }\nset outer [make $ns]", ["outer"]),
         ("proc make {i} { global ns h; set h($i) [$ns node] }\nmake 1\nmake 2", ["h-1", "h-2"]),
         ("proc make {ns} { set local 1; set kept [$ns node]; set local 2; return $kept }\nset a [make $ns]", ["a"]),
@@ -79,13 +80,11 @@ def test_a_name_that_is_taken_ends_the_file(refusal: Callable[[str], str], varia
     [
         (
             "set my_node [$ns node]",
-            "FILE:2: [run] Invalid node name my_node.  Can only contain [-0-9A-Za-z] due to DNS limitations. "
-            "(give the node another name: my-node)",
+            "FILE:2: [run] Invalid node name my_node.  Can only contain [-0-9A-Za-z] due to DNS limitations. (give",
         ),
         (
             "set a [$ns node]; set my_lan [$ns make-lan $a 1Mb 0]",
-            "FILE:2: [run] Invalid lan/link name my_lan.  Can only contain [-0-9A-Za-z] for symmetry with node DNS "
-            "limitations. (give the link another name: my-lan)",
+            "FILE:2: [run] Invalid lan/link name my_lan.  Can only contain [-0-9A-Za-z] for symmetry with node DNS lim",
         ),
         ("set ops [$ns node]", "You may not use the name for 'ops' for a node!"),
         ("set a [$ns node]; set A [$ns node]", "A: differs only in case from a (line 2)"),

@@ -1,0 +1,85 @@
+"""XML that means harm ends in one clear message, and touches nothing."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Refusal = Callable[[str, str], str]
+
+LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50_000}</experiment>'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'<!DOCTYPE r [<!ENTITY l0 "lol">{LAUGHS}]><experiment>&l9;</experiment>', "TopDL may not have a DTD"),
+        (QUADRATIC, "TopDL may not have a DTD"),
+        ("<?xml version='1.0'?>\n<!-- x -->\n<!doctype r><experiment/>", "TopDL may not have a DTD"),
+        ("<!DOCTYPE html><html></html>", "this is an HTML page, not TopDL"),
+        ("<experiment>&undefined;</experiment>", "the XML is not well-formed"),
+        ("<a>" * 100_000, "the XML is not well-formed"),
+        ("<a>" * 100 + "</a>" * 100, "elements are nested deeper than 64"),
+        (f'<a b="{"x" * (9 << 20)}"/>', "larger than 8 MiB"),
+        ("<n/>" * (3 << 20), "larger than 8 MiB"),
+        (f"<a {' '.join(f'a{i}="1"' for i in range(200_000))}/>", "an element has more than 64 attributes"),
+        ("<!--" * (1 << 20), "not well-formed"),
+        ("<?" * (1 << 20), "not well-formed"),
+        ("<experiment><a></experiment>", "the XML is not well-formed"),
+        ("", "the file is empty"),
+        ("  \n ", "the file is empty"),
+        ("set ns [new Simulator]", "this is not XML"),
+        ("<?xml version='1.0' encoding='UTF-7'?><experiment/>", "the file calls itself UTF-7"),
+        ("<experiment>\x01</experiment>", "the file holds the control character 0x01"),
+        ("<experiment>\x00</experiment>", "the file holds the control character 0x00"),
+        (
+            '<experiment xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="/etc/passwd"/></experiment>',
+            "neither substrates nor elements",
+        ),
+    ],
+    ids=range(20),
+)
+def test_harmful_xml_is_refused_at_once(refusal: Refusal, text: str, message: str) -> None:
+    start = time.monotonic()
+    assert message in refusal(text, "attack.xml")
+    assert time.monotonic() - start < 2
+
+
+@pytest.fixture
+def canary() -> Iterator[tuple[socket.socket, str]]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}/x.dtd"
+
+
+def test_nothing_outside_is_read_or_asked(refusal: Refusal, tmp_path: Path, canary: tuple[socket.socket, str]) -> None:
+    listener, address = canary
+    secret = tmp_path / "secret"
+    secret.write_text("TOPSECRET")
+    attacks = [
+        f'<!DOCTYPE r [<!ENTITY x SYSTEM "file://{secret}">]><experiment>&x;</experiment>',
+        f'<!DOCTYPE r [<!ENTITY x SYSTEM "{address}">]><experiment>&x;</experiment>',
+        f'<!DOCTYPE r [<!ENTITY % p SYSTEM "{address}"> %p;]><experiment/>',
+        f'<!DOCTYPE r SYSTEM "{address}"><experiment/>',
+        f'<?xml-stylesheet href="{address}"?><experiment><!DOCTYPE r SYSTEM "{address}"></experiment>',
+    ]
+    said = [refusal(text, "attack.xml") for text in attacks]
+    assert not any("TOPSECRET" in text for text in said)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_only_utf8_is_read(refusal: Refusal, tmp_path: Path, encoding: str) -> None:
+    from benito.errors import TopologySyntaxError
+    from benito.topology import read_topology
+
+    path = tmp_path / "t.xml"
+    path.write_bytes("<experiment>ü</experiment>".encode(encoding))
+    with pytest.raises(TopologySyntaxError, match=r"not UTF-8|control character"):
+        read_topology(path)
