@@ -46,7 +46,7 @@ def interpret_attributes(node: DraftNode, findings: Findings) -> None:
         setter = _SETTERS.get(name)
         if setter is None:
             if name not in _PASSED_ON and name not in _ALL_IMAGES:
-                _doubt_name(node, key, name, findings)
+                _doubt_name(node, key, findings)
             continue
         try:
             setter(node, value.strip())
@@ -78,12 +78,12 @@ def _doubt_prefix(node: DraftNode, key: str, findings: Findings) -> None:
         )
 
 
-def _doubt_name(node: DraftNode, key: str, name: str, findings: Findings) -> None:
+def _doubt_name(node: DraftNode, key: str, findings: Findings) -> None:
     findings.warning(
         f"the attribute {key} is not known and has no effect",
         line=node.attribute_lines.get(key),
         element=node.name,
-        hint=nearest(name, _KNOWN),
+        hint=nearest(key, [f"{prefix}{known}" for prefix in _PREFIXES for known in _KNOWN]),
     )
 
 

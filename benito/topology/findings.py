@@ -19,7 +19,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 class Findings:
-    """The problems of one file, in the order in which they were found."""
+    """The problems of one file, told in the order of its lines."""
 
     def __init__(self, path: Path) -> None:
         self.file = str(path)
@@ -87,6 +87,7 @@ class Findings:
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         found = [problem for problem in self._problems if problem.severity is severity]
+        found.sort(key=lambda problem: (problem.line is None, problem.line or 0))
         unsaid = self._counts[severity] - len(found)
         if unsaid:
             what = "errors" if severity is Severity.ERROR else "warnings"

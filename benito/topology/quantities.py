@@ -127,12 +127,12 @@ def mac_address(word: str) -> str:
     return mac
 
 
-def decimal(word: str, *, least: str, most: str, unit: str) -> Decimal:
+def decimal(word: str, *, least: str, most: str, what: str) -> Decimal:
     """A plain number in a range that includes both ends. Raises Rejection."""
     found = _NUMBER.fullmatch(word)
     if found is not None and not found[2] and Decimal(least) <= Decimal(found[1]) <= Decimal(most):
         return Decimal(found[1])
-    raise Rejection(f"{word.strip()[:80]!r} is not a number of {unit}.", f"a plain number from {least} to {most}")
+    raise Rejection(f"{word.strip()[:80]!r} is not {what}.", f"a plain number from {least} to {most}")
 
 
 def _unit_hint(unit: str, known: "dict[str, int] | dict[str, Decimal]") -> str:

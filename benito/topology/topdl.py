@@ -147,17 +147,17 @@ class _Reader:
         """`half` with what <capacity> and <latency> say."""
         capacity, latency = self.single(found, "capacity"), self.single(found, "latency")
         if capacity is not None:
-            rate = self.quantity(capacity, "capacity", "rate", who, least="1", most="1000000000", unit="kb/s")
+            rate = self.quantity(capacity, "capacity", "rate", who, least="1", most="1000000000", what="a rate in kb/s")
             if rate is not None:
                 half = replace(half, rate_kbps=int(rate))
         if latency is not None:
-            time = self.quantity(latency, "latency", "time", who, least="0", most="3600000", unit="ms")
+            time = self.quantity(latency, "latency", "time", who, least="0", most="3600000", what="a time in ms")
             if time is not None:
                 half = replace(half, delay_us=round(time * 1000))
         return half
 
     def quantity(
-        self, element: etree._Element, kind: str, name: str, who: str, *, least: str, most: str, unit: str
+        self, element: etree._Element, kind: str, name: str, who: str, *, least: str, most: str, what: str
     ) -> float | None:
         """The number in a <capacity> or <latency>."""
         parts = self.children(element, kind)
@@ -174,7 +174,7 @@ class _Reader:
             return None
 
         def read(text: str) -> float | None:
-            return float(decimal(text, least=least, most=most, unit=unit))
+            return float(decimal(text, least=least, most=most, what=what))
 
         return self.value(read, _text(number), None, number, who, name)
 
@@ -184,7 +184,7 @@ class _Reader:
             return None
         text, line = values["loss"]
         try:
-            return float(decimal(text, least="0", most="1", unit="a loss ratio"))
+            return float(decimal(text, least="0", most="1", what="a loss ratio"))
         except Rejection as rejection:
             self.findings.error(f"loss: {rejection.message}", line=line, element=who, hint=rejection.hint)
             return None

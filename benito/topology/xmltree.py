@@ -8,6 +8,7 @@ from lxml import etree
 from benito.topology.limits import ReadLimits
 from benito.topology.source import read_text, syntax_error
 
+_PLACE = re.compile(r", line [0-9]+, column [0-9]+$")
 _HTML = re.compile(r"<!doctype\s+html", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"<!(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
 _ENCODING = re.compile(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([-A-Za-z0-9._]+)["']""")
@@ -76,7 +77,9 @@ def _parse(path: Path, text: str) -> etree._Element:
     except etree.XMLSyntaxError as error:
         skipped = text[: len(text) - len(text.lstrip())].count("\n")
         line = error.lineno + skipped if error.lineno else None
-        raise syntax_error(path, f"the XML is not well-formed: {str(error.msg)[:300]}", line=line) from error
+        raise syntax_error(
+            path, f"the XML is not well-formed: {_PLACE.sub('', str(error.msg))[:300]}", line=line
+        ) from error
     document = root.getroottree().docinfo
     if document.doctype or document.internalDTD is not None:
         raise syntax_error(path, "TopDL may not have a DTD", hint="remove the declaration")

@@ -30,9 +30,10 @@ _LOST = frozenset(
 )
 _LOST_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_STREAMS})
 
+_START = "run scripts/libvirtd, or: systemctl start libvirtd"
 HINTS = {
-    libvirt.VIR_ERR_NO_CONNECT: "run scripts/libvirtd, or: systemctl start libvirtd",
-    libvirt.VIR_ERR_RPC: "run scripts/libvirtd, or: systemctl start libvirtd",
+    libvirt.VIR_ERR_NO_CONNECT: _START,
+    libvirt.VIR_ERR_RPC: _START,
     libvirt.VIR_ERR_AUTH_FAILED: "run it as root",
     libvirt.VIR_ERR_XML_ERROR: "libvirt is older than the domain's description: 9.0 or newer is needed",
     libvirt.VIR_ERR_XML_INVALID_SCHEMA: "libvirt is older than the domain's description: 9.0 or newer is needed",
@@ -57,14 +58,14 @@ class Domain:
 
 
 @contextmanager
-def libvirt_errors(domain: str) -> Iterator[None]:
-    """Turns libvirt's errors about `domain` into HypervisorErrors."""
+def libvirt_errors(domain: str, hint: str | None = None) -> Iterator[None]:
+    """Turns libvirt's errors about `domain` into HypervisorErrors; `hint` is for those that have none of their own."""
     try:
         yield
     except libvirt.libvirtError as error:
         code = error.get_error_code()
         said = (error.get_error_message() or str(error)).strip()
-        raise HypervisorError(f"{domain}: libvirt says: {said}", hint=HINTS.get(code)) from error
+        raise HypervisorError(f"{domain}: libvirt says: {said}", hint=HINTS.get(code, hint)) from error
 
 
 class Libvirt:
@@ -74,6 +75,13 @@ class Libvirt:
         self.uri = uri
         self._lock = threading.Lock()
         self._shared: Any = None
+
+    def close(self) -> None:
+        """Closes the connection; the next call opens another."""
+        with self._lock:
+            if self._shared is not None:
+                self._shared.close()
+            self._shared = None
 
     def check(self) -> None:
         """Raises HypervisorError where libvirtd does not answer."""
@@ -168,7 +176,8 @@ class Libvirt:
     def _connection(self) -> Any:
         with self._lock:
             if self._shared is None:
-                self._shared = libvirt.open(self.uri)
+                with libvirt_errors(self.uri, _START):
+                    self._shared = libvirt.open(self.uri)
             return self._shared
 
     def _forget(self, connection: Any) -> None:

@@ -1,7 +1,6 @@
 """The wires of one pnode, made by its kernel: what the core's `LinkDriver` asks for."""
 
 import errno
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,7 +68,7 @@ class KernelLinkDriver:
         self._namespaces.delete(
             netns for netns, namespace in seen.items() if is_our_namespace(namespace, experiment, group)
         )
-        if firewall.is_installed() and os.geteuid() == 0:
+        if firewall.is_there(table_name(experiment)):
             firewall.write(table_name(experiment), None)
 
     def discard(self, devices: Sequence[str]) -> None:

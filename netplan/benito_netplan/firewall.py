@@ -56,6 +56,17 @@ def write(table: str, bridge: str | None) -> None:
     run(["nft", "-f", "-"], data=script(table, bridge).encode(), error=LinkError, hint=_HINT)
 
 
+def is_there(table: str) -> bool:
+    """Whether there is such a table; a kernel or a user that can have none has none."""
+    if not is_installed():
+        return False
+    try:
+        text = run(["nft", "--json", "list", "tables"], error=LinkError, hint=_HINT)
+    except LinkError:
+        return False
+    return any(item.get("table", {}).get("name") == table for item in json.loads(text)["nftables"])
+
+
 def is_whole(table: str, bridge: str) -> bool:
     """Whether the table is there with all its rules."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commandline import Project
-from machine import Snapshot, snapshot
+from machine import Snapshot, difference, snapshot
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,4 +34,4 @@ def project(before: Snapshot) -> Iterator[Project]:
         for record in left:
             if record["experiment"].startswith(f"{made.name}/"):
                 made.run("down", record["experiment"], check=False)
-    assert snapshot() == before
+    assert difference(before, snapshot()) == {}

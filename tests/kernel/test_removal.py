@@ -1,5 +1,7 @@
 """Swap-out leaves nothing of the experiment and everything else."""
 
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import wires
 from benito.model import Kind, Shaping
 from benito.names import ExperimentId
 from benito.plan import PnodePlan
-from benito_netplan import firewall
+from benito_netplan import kernel
 from benito_netplan.driver import KernelLinkDriver
+from benito_netplan.namespaces import Namespaces
+from benito_netplan.probe import has_nft
 
 Plans = Callable[..., PnodePlan]
 LEG = Shaping(rate_kbps=8000)
@@ -54,7 +58,7 @@ def test_foreign_things_that_look_like_ours_survive(driver: KernelLinkDriver, pl
     wires.run("ip", "link", "add", "bvaaaaaaaaaaa", "type", "bridge")
     wires.run("ip", "netns", "add", "z.wires.lab")
     wires.run("ip", "netns", "add", "a.b.wires.lab")
-    wires.run("nft", "add", "table", "inet", "benito_other")
+    wires.run("nft", "add", "table", "bridge", "benito_other")
     driver.remove(plan.experiment, plan.group)
     assert set(wires.links()) == {"lo", "decoy0", "bvaaaaaaaaaaa"}
     assert set(wires.run("ip", "netns", "list").split()) == {"z.wires.lab", "a.b.wires.lab"}
@@ -94,11 +98,17 @@ def test_a_namespaces_file_without_its_mount_is_used_again(driver: KernelLinkDri
     assert wires.ping("a.wires.lab", str(wires.port(plan, "direct", "b").address.ip))
 
 
+def listen_in(fd: int, *ports: int) -> list[socket.socket]:
+    """Listening sockets in the namespace open as `fd`; to be called in a thread of its own."""
+    kernel.enter_network(fd)
+    return [socket.create_server(("::", port), family=socket.AF_INET6) for port in ports]
+
+
 class TestControlNetwork:
     @pytest.fixture
     def plan(self, plan_of: Plans) -> PnodePlan:
-        if not firewall.is_installed():
-            pytest.skip("nft is not installed")
+        if not has_nft():
+            pytest.skip("no nft, or a kernel whose packet filter has no inet tables")
         return plan_of({"l": "a b"}, kind=Kind.OPENVZ)
 
     @staticmethod
@@ -139,6 +149,23 @@ class TestControlNetwork:
         address = wires.run("ip", "-br", "addr", "show", "dev", plan.control_bridge).split()[-1].split("/")[0]
         assert not wires.ping(first, f"{address}%ctl0")
         assert wires.run("ip", "-n", first, "-6", "neigh", "show", "dev", "ctl0").count("lladdr") == 1
+
+    def test_the_pnode_reaches_ssh_in_a_node_and_nothing_else(self, driver: KernelLinkDriver, plan: PnodePlan) -> None:
+        first, _ = self.nodes(plan)
+        up(driver, plan)
+        fd = Namespaces().open(first)
+        try:
+            servers = kernel.in_thread(lambda: listen_in(fd, 22, 80))
+        finally:
+            os.close(fd)
+        address = wires.run("ip", "-n", first, "-br", "-6", "addr", "show", "dev", "ctl0").split()[-1].split("/")[0]
+        bridge = socket.if_nametoindex(plan.control_bridge)
+        reached = []
+        for server in servers:
+            with server, socket.socket(socket.AF_INET6) as client:
+                client.settimeout(1)
+                reached.append(client.connect_ex((address, server.getsockname()[1], 0, bridge)) == 0)
+        assert reached == [True, False]
 
     def test_a_lost_rule_is_put_back(self, driver: KernelLinkDriver, plan: PnodePlan) -> None:
         up(driver, plan)

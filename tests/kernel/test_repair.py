@@ -9,6 +9,7 @@ from benito.errors import LinkError
 from benito.model import Kind, Shaping
 from benito.plan import PnodePlan
 from benito_netplan.driver import KernelLinkDriver
+from benito_netplan.probe import has_nft
 
 Plans = Callable[..., PnodePlan]
 LEG = Shaping(rate_kbps=8000)
@@ -141,6 +142,11 @@ class TestHypervisorPorts:
     @staticmethod
     def hypervisor_makes(device: str) -> None:
         wires.run("ip", "link", "add", device, "type", "veth", "peer", "name", f"x{device[2:]}")
+
+    @pytest.fixture(autouse=True)
+    def _guarded(self) -> None:
+        if not has_nft():
+            pytest.skip("no nft, or a kernel whose packet filter has no inet tables")
 
     def test_a_port_that_appears_later_is_plugged_then(self, driver: KernelLinkDriver, plan_of: Plans) -> None:
         plan = plan_of({"lan": "vm a b"}, kinds={"vm": Kind.QEMU})

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 STATE = Path("/var/lib/benito")
@@ -20,6 +20,13 @@ class Snapshot:
     folders: frozenset[str]
     firewall: frozenset[str]
     cgroups: frozenset[str]
+
+
+def difference(before: Snapshot, after: Snapshot) -> dict[str, list[str]]:
+    """What came or went; of processes only what came, for others' may end while a test runs."""
+    found = {field.name: sorted(getattr(after, field.name) ^ getattr(before, field.name)) for field in fields(Snapshot)}
+    found["processes"] = sorted(after.processes - before.processes)
+    return {name: items for name, items in found.items() if items}
 
 
 def run(*argv: str) -> str:

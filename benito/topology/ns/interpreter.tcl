@@ -104,7 +104,7 @@ proc Call {id args} {
         return ""
     }
     if {$class eq "Null"} {
-        Emit call [Line] $id $name {*}$rest
+        Emit unknown [Line] $id $name {*}$rest
         return $::nameOf($id)
     }
     Emit unknown [Line] $id $name {*}$rest
@@ -265,7 +265,8 @@ foreach name [array names command] { interp alias $child $name {} Command $name 
 fconfigure stdout -encoding utf-8 -translation lf -buffering full -buffersize 65536
 interp recursionlimit $child 500
 interp limit $child command -value $mostCommands
-interp limit $child time -granularity 10 -seconds [expr {[clock seconds] + $seconds + 1}]
+set deadline [expr {[clock seconds] + $seconds + 1}]
+interp limit $child time -granularity 10 -seconds $deadline
 
 if {[catch { interp invokehidden $child source -encoding utf-8 $file } result options]} {
     # The limits are lifted so that what is left to be said can be said.
@@ -273,8 +274,10 @@ if {[catch { interp invokehidden $child source -encoding utf-8 $file } result op
     interp limit $child time -seconds {}
     if {[info exists limit]} {
         Emit limit $limit
-    } elseif {[string match "* limit exceeded" $result]} {
-        Emit limit [expr {[string match "*time*" $result] ? "time" : "commands"}]
+    } elseif {[clock seconds] >= $deadline} {
+        Emit limit time
+    } elseif {[interp eval $child {::tcl::info::cmdcount}] >= $mostCommands} {
+        Emit limit commands
     } else {
         set line [expr {[info exists refusal] && $refusal eq $result ? $refusedAt : 0}]
         # The ends of the trace are what tells where: the innermost statement and the line of the outermost.
@@ -284,6 +287,9 @@ if {[catch { interp invokehidden $child source -encoding utf-8 $file } result op
         }
         Emit error $line [string range $result 0 4000] $trace
     }
+} elseif {[info exists limit]} {
+    # The file caught our error, but the limit was passed.
+    Emit limit $limit
 } else {
     Emit end
 }

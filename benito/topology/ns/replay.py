@@ -41,7 +41,7 @@ def replay(path: Path, text: str, records: Sequence[Record], findings: Findings,
     match records[-1]:
         case Limited(what=what):
             raise limit_error(path, what, limits)
-        case Failed(message=message) if "unable to alloc" in message:
+        case Failed(message=message) if "unable to alloc" in message or "out of memory" in message:
             raise limit_error(path, "memory", limits)
         case Failed() as failed:
             tclerror.report(findings, text, failed, commands.COMMANDS)

@@ -10,6 +10,9 @@ from benito.topology.ns.world import Call
 
 _OPTIONAL = re.compile(r"\?[^?]*\?")
 
+#: How messages call an object of a class, where its name in small letters will not do.
+_OWNERS = {"Simulator": "ns", "*": "object"}
+
 Handler = Callable[[Call], None]
 
 
@@ -49,7 +52,7 @@ def rule_of(owner: str | None, name: str, usage: str) -> Rule:
     needed = [word for word in _OPTIONAL.sub(" ", usage).split() if word != "..."]
     optional = _OPTIONAL.findall(usage)
     most = -1 if "..." in usage else len(needed) + len(optional)
-    call = name if owner is None else f"object {name}"
+    call = name if owner is None else f"{_OWNERS.get(owner, owner.lower())} {name}"
     return Rule(owner=owner, name=name, least=len(needed), most=most, usage=f"{call} {usage}".strip())
 
 

@@ -9,6 +9,7 @@ set -e
 name=$1 node=$2 how=$3
 shift 3
 hostname "$name"
+mkdir -p /var/benito /var/containers # empty mount points; the last node that went may just have removed them
 mount --bind "$node/var" /var/benito
 mount --bind "$node/var" /var/containers
 mount --bind "$node/var/config/hosts" /etc/hosts

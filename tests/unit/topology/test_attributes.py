@@ -70,7 +70,7 @@ def test_the_image_of_a_node_without_a_kind_is_the_one_it_names() -> None:
         (
             "containers:node_type",
             "open_vz",
-            "f:1: a: containers:node_type: 'open_vz' is no kind of container. (did you",
+            "f:1: a: containers:node_type: 'open_vz' is no kind of container. (did",
         ),
         ("containers:node_type", "docker", "(known kinds: qemu, openvz, process, embedded_pnode)"),
         ("containers:partition", "3; rm", "'3; rm' is not the number of a partition."),
@@ -92,7 +92,7 @@ def test_a_bad_value_is_an_error_with_its_line(key: str, value: str, message: st
     [
         ("container:partition", "did you mean containers:partition?"),
         ("container:node_type", "did you mean containers:node_type?"),
-        ("containers:nodetype", "did you mean node_type?"),
+        ("containers:nodetype", "did you mean containers:node_type?"),
     ],
 )
 def test_a_slip_in_a_name_is_doubted(key: str, hint: str) -> None:

@@ -94,7 +94,7 @@ def test_wrong_words_are_refused_in_emulabs_words(refusal: Callable[[str], str],
         ("$a color red", ["Unsupported NS Statement! Node color (it has no effect)"]),
         (
             "set f [new Foo]\n$f bar",
-            ["Unsupported NS Statement! Object: Foo", "Unsupported NS Statement! Null bar (it has no effect)"],
+            ["Unsupported NS Statement! Object: Foo", "Unsupported NS Statement! Foo bar (it has no effect)"],
         ),
         ("[$ns unheard-of] anything at all", None),
         (

@@ -49,7 +49,7 @@ def test_all_problems_are_told_at_once(refusal: Callable[[str], str]) -> None:
         "set l [$ns duplex-link $my_node $b 10mb 1ms DropTail]\ntb-set-ip $b 1.2.3\ntb-set-node-os nobody Ubuntu\n"
         "$ns rnu\n$ns run\n"
     )
-    assert [line.split(" ")[0] for line in said.splitlines()] == ["FILE:4:", "FILE:4:", "FILE:5:", "FILE:6:", "FILE:2:"]
+    assert [line.split(" ")[0] for line in said.splitlines()] == ["FILE:2:", "FILE:4:", "FILE:4:", "FILE:5:", "FILE:6:"]
 
 
 def test_what_was_wrong_before_a_tcl_error_is_told_with_it(refusal: Callable[[str], str]) -> None:

@@ -130,8 +130,8 @@ def test_other_netmasks_are_refused(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["-1", "0.5", "nan", "inf", "1e400", "10 furlongs", "", "1000000001"])
 def test_a_number_out_of_its_range_is_refused(word: str) -> None:
-    with pytest.raises(Rejection, match="is not a number of kb/s"):
-        decimal(word, least="1", most="1000000000", unit="kb/s")
+    with pytest.raises(Rejection, match=r"is not a rate in kb/s\."):
+        decimal(word, least="1", most="1000000000", what="a rate in kb/s")
 
 
 @pytest.mark.parametrize("word", ["01:00:5e:00:00:01", "00:00:00:00:00:00", "02:be:00:00:00", "x", "ff:ff:ff:ff:ff:ff"])

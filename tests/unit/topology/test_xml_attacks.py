@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from benito.errors import TopologySyntaxError
+from benito.topology import read_topology
+
 Refusal = Callable[[str, str], str]
 
 LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+MANY = " ".join(f'a{number}="1"' for number in range(200_000))
 QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50_000}</experiment>'
 
 
@@ -25,7 +29,7 @@ QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50
         ("<a>" * 100 + "</a>" * 100, "elements are nested deeper than 64"),
         (f'<a b="{"x" * (9 << 20)}"/>', "larger than 8 MiB"),
         ("<n/>" * (3 << 20), "larger than 8 MiB"),
-        (f"<a {' '.join(f'a{i}="1"' for i in range(200_000))}/>", "an element has more than 64 attributes"),
+        (f"<a {MANY}/>", "an element has more than 64 attributes"),
         ("<!--" * (1 << 20), "not well-formed"),
         ("<?" * (1 << 20), "not well-formed"),
         ("<experiment><a></experiment>", "the XML is not well-formed"),
@@ -76,9 +80,6 @@ def test_nothing_outside_is_read_or_asked(refusal: Refusal, tmp_path: Path, cana
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
 def test_only_utf8_is_read(refusal: Refusal, tmp_path: Path, encoding: str) -> None:
-    from benito.errors import TopologySyntaxError
-    from benito.topology import read_topology
-
     path = tmp_path / "t.xml"
     path.write_bytes("<experiment>ü</experiment>".encode(encoding))
     with pytest.raises(TopologySyntaxError, match=r"not UTF-8|control character"):
