@@ -105,6 +105,17 @@ class Libvirt:
 
         return self._do(name, look)
 
+    def why_inactive(self, name: str, uuid: UUID) -> str:
+        """Why a domain does not run, in libvirt's knowledge; for people."""
+
+        def reason(connection: Any) -> str:
+            handle = _lookup(connection, uuid)
+            state, code = (0, 0) if handle is None else handle.state()
+            known = _SHUTOFF_REASONS.get(code) if state == libvirt.VIR_DOMAIN_SHUTOFF else None
+            return known or "its domain is not running"
+
+        return self._do(name, reason)
+
     def marked(self, uuids: Iterable[UUID] | None = None) -> list[tuple[Domain, Mark]]:
         """All domains, or of these those which are there, that bear Benito's mark, with what it says."""
         wanted = None if uuids is None else list(uuids)
@@ -195,6 +206,14 @@ class Libvirt:
         except libvirt.libvirtError:
             return True
 
+
+_SHUTOFF_REASONS = {
+    libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "it shut itself down",
+    libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "its domain was ended from outside",
+    libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "its hypervisor's process was killed or crashed",
+    libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "its domain could not be started",
+    libvirt.VIR_DOMAIN_SHUTOFF_DAEMON: "libvirtd lost it while libvirtd itself was down",
+}
 
 #: qemu keeps more about a domain than its XML.
 UNDEFINE_ALL = (

@@ -83,7 +83,8 @@ class NodeFiles:
         # What a container's root leaves here, set-user-id files too, is out of reach of the machine's other users.
         # qemu, which has a user of its own, must get through to the disk.
         make_directory(self.folder, 0o711 if kind is Kind.QEMU else 0o710)
-        os.chown(self.folder, -1, owner)
+        if self.folder.stat().st_gid != owner:
+            os.chown(self.folder, -1, owner)
         existing = self.kind()
         if existing is not None and existing is not kind:
             raise HypervisorError(

@@ -104,7 +104,9 @@ class QemuDriver:
             files = self._files(experiment, node.name)
             status = files.read_status()
             if not domain.active:
-                reason = files.last_words() or "its domain is not running"
+                reason = self._libvirt.why_inactive(node.dns_name, node.uuid)
+                words = files.last_words()
+                reason = f"{reason}; its last words: {words}" if words else reason
                 status = NodeStatus(boot=BootStatus.DEAD, exit_code=status.exit_code, reason=reason)
             seen[node.name] = status
         return seen

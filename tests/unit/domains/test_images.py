@@ -33,8 +33,8 @@ def test_cpio_itself_unpacks_an_archive(tmp_path: Path) -> None:
     subprocess.run(["cpio", "--extract", "--quiet"], input=data, cwd=target, check=True)
     assert (target / "bin/tool").read_bytes() == b"#!x\n"
     assert (target / "bin/tool").stat().st_mode & 0o777 == 0o755
-    assert os.readlink(target / "sbin") == "bin"
-    assert sorted(os.listdir(target)) == ["bin", "empty", "sbin"]
+    assert (target / "sbin").readlink() == Path("bin")
+    assert sorted(path.name for path in target.iterdir()) == ["bin", "empty", "sbin"]
 
 
 def test_one_tree_gives_one_archive(tmp_path: Path) -> None:
@@ -121,4 +121,4 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     paths = StatePaths(tmp_path)
     with pytest.raises(HypervisorError):
         build_micro(paths)
-    assert os.listdir(paths.images) == [".lock"]
+    assert [path.name for path in paths.images.iterdir()] == [".lock"]

@@ -75,7 +75,7 @@ def test_config_files_are_written_with_their_modes_and_old_ones_go(files: NodeFi
     files.write_config({**FILES, "routes": ConfigFile(data=b"")}, os.geteuid())
     files.release()
     files.write_config(FILES, os.geteuid())
-    assert sorted(os.listdir(files.config)) == ["host_key", "hosts", "released"]
+    assert sorted(path.name for path in files.config.iterdir()) == ["host_key", "hosts", "released"]
     assert (files.config / "host_key").stat().st_mode & 0o777 == 0o600
 
 
@@ -96,7 +96,7 @@ def test_a_node_of_another_kind_is_refused(files: NodeFiles) -> None:
 
 def test_nodes_are_found_by_who_made_them(files: NodeFiles, tmp_path: Path) -> None:
     paths = StatePaths(tmp_path)
-    NodeFiles(paths.node(ONE, "b")).make(Kind.PROCESS)
+    NodeFiles(paths.node(ONE, "b")).make(Kind.PROCESS, os.getegid())
     paths.node(ONE, "half-made").mkdir()
     paths.node(ONE, ".strange").mkdir()
     assert [name for name, _ in nodes_on_disk(paths, ONE, Kind.OPENVZ)] == ["a", "half-made"]
