@@ -41,7 +41,7 @@ class Shaping:
     queue_packets: int | None = None
 
     def then(self, other: "Shaping") -> "Shaping":
-        """Both one after the other: delays add, the lower rate holds, losses compound (spec/ns2.md 7)."""
+        """Both one after the other: delays add, the lower rate holds, losses compound, as Emulab's mapper has it."""
         rates = [rate for rate in (self.rate_kbps, other.rate_kbps) if rate is not None]
         queues = [queue for queue in (self.queue_packets, other.queue_packets) if queue is not None]
         return Shaping(
@@ -71,11 +71,41 @@ def half_loss(loss_ratio: float) -> float:
     return 1 - math.sqrt(1 - loss_ratio)
 
 
+class QueueKind(StrEnum):
+    """How a member's sending queue drops."""
+
+    DROP_TAIL = "DropTail"
+    RED = "RED"
+    GRED = "GRED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A member's sending queue, with the defaults of Emulab's parser.
+
+    `limit` and the thresholds count packets, bytes where `in_bytes`; `weight` and `linterm` are RED's.
+    """
+
+    kind: QueueKind = QueueKind.DROP_TAIL
+    limit: int = 50
+    in_bytes: bool = False
+    min_threshold: int = 5
+    max_threshold: int = 15
+    weight: float = 0.002
+    linterm: int = 10
+
+
+DEFAULT_QUEUE = Queue()
+
+#: Named values that are kept as the file gives them, in its order.
+Settings = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A node's attachment to a LAN: its `port`-th interface (counted from 0), with one shaping each way.
 
-    `into` holds from the node into the LAN, `out_of` from the LAN to the node.
+    `into` holds from the node into the LAN, `out_of` from the LAN to the node. `settings` are kept, not honoured.
     """
 
     node: str
@@ -85,16 +115,22 @@ class Member:
     address: IPv4Address | None = None
     mac: str | None = None
     cost: float = 1.0
+    queue: Queue = DEFAULT_QUEUE
+    settings: Settings = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lan:
-    """An NS link or LAN, a TopDL substrate. A link has exactly two members."""
+    """An NS link or LAN, a TopDL substrate. A link has exactly two members.
+
+    `settings` are kept, not honoured (`multiplexed`, `encapsulation`, TopDL's substrate attributes ...).
+    """
 
     name: str
     members: tuple[Member, ...]
     is_link: bool = False
     prefix_length: int | None = None
+    settings: Settings = ()
     line: int | None = None
 
 
@@ -116,7 +152,7 @@ class Node:
     partition: str | None = None
     partition_pass: int | None = None
     ghost: bool = False
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: Settings = ()
     line: int | None = None
 
 
@@ -131,15 +167,80 @@ class ManualRoute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program agent: a command that events start on a node. Kept; not executed yet."""
+
+    name: str
+    node: str
+    command: str
+    directory: str | None = None
+    timeout_seconds: float | None = None
+    expected_exit_code: int | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`$ns at`: at `time_seconds` after the start, `event` happens to `target`. Kept; not executed yet.
+
+    `sequence` names the event sequence or timeline that it belongs to, if any.
+    """
+
+    time_seconds: float
+    target: str
+    target_kind: str
+    event: str
+    arguments: str = ""
+    sequence: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """One end of a traffic generator: an agent on a node, and the one that it is connected to. Kept; not executed yet."""
+
+    name: str
+    node: str
+    role: str
+    protocol: str
+    port: int
+    peer: str
+    peer_node: str
+    peer_port: int
+    generator: str
+    settings: Settings = ()
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualType:
+    """`tb-make-soft-vtype` and its like: a name for any of several hardware types."""
+
+    name: str
+    weight: float
+    hardware: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """One input file, read. `warnings` are problems that do not stop it."""
+    """One input file, read. `warnings` are problems that do not stop it.
+
+    `options` is the file's `opt()` array, `settings` what it says of the experiment as a whole and is kept, `groups`
+    the event groups by name.
+    """
 
     source: str
     nodes: tuple[Node, ...]
     lans: tuple[Lan, ...]
     routing: Routing = Routing.NONE
     routes: tuple[ManualRoute, ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
+    options: Settings = ()
+    settings: Settings = ()
+    programs: tuple[Program, ...] = ()
+    events: tuple[Event, ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    traffic: tuple[Traffic, ...] = ()
+    virtual_types: tuple[VirtualType, ...] = ()
     warnings: tuple[Problem, ...] = field(default=())
 
     def node(self, name: str) -> Node:

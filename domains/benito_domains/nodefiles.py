@@ -146,9 +146,13 @@ class NodeFiles:
         return parse_report(read_tail(self.status, "report"))
 
     def last_words(self) -> str | None:
-        """The last three lines of the node's console, for people; None if it said nothing."""
+        """The last three lines of the node's console, for people; None if it said nothing.
+
+        A node writes what it likes: nothing that a terminal would obey is left in it.
+        """
         text = read_tail(self.folder, "console.log") or read_tail(self.status, "console")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = ["".join(filter(str.isprintable, line)).strip() for line in text.splitlines()]
+        lines = [line for line in lines if line]
         return " | ".join(lines[-3:]) or None
 
     def remove(self) -> None:

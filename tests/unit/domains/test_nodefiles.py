@@ -120,6 +120,6 @@ def test_a_folder_with_a_mount_in_it_is_not_removed(files: NodeFiles, monkeypatc
     assert files.folder.exists()
 
 
-def test_last_words_are_the_consoles_last_lines(files: NodeFiles) -> None:
-    files.console_log.write_text("one\n\ntwo\nthree\nfour\n")
+def test_last_words_are_the_consoles_last_lines_without_control_characters(files: NodeFiles) -> None:
+    files.console_log.write_text("one\n\ntwo\nthr\x1b\x07ee\nfour\n")
     assert files.last_words() == "two | three | four"
