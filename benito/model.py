@@ -197,7 +197,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """One end of a traffic generator: an agent on a node, and the one that it is connected to. Kept; not executed yet."""
+    """One end of a traffic generator: an agent on a node and the agent it sends to. Kept; not executed yet."""
 
     name: str
     node: str

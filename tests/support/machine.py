@@ -84,6 +84,8 @@ def _processes() -> set[str]:
                 elsewhere = (folder / "ns/net").readlink() != home
             except OSError:
                 continue
+            if "tclsh" in command:
+                continue  # reads somebody's file just now, and ends with whoever asked
             if elsewhere or "qemu-system" in command or "libvirt_lxc" in command:
                 found.add(f"{folder.name} {command[:80]}")
     return found
