@@ -81,7 +81,7 @@ def test_admins_see_domains_with_our_name_and_mark(project: Project) -> None:
     marks = [
         mark for link in links for mark in link.get("altnames", []) if mark.startswith(f"benito.{project.name}.marks.")
     ]
-    assert {mark.split(".")[3] for mark in marks} >= {"lan", "uplink", "control"}
+    assert {mark.split(".")[3] for mark in marks} >= {"lan", "uplink", "_control"}
 
 
 def test_start_commands_tell_how_they_ended_and_keep_their_logs(project: Project) -> None:
@@ -128,7 +128,7 @@ def test_the_exit_code_of_ssh_is_the_commands(project: Project) -> None:
 def test_over_the_control_network_a_node_reaches_neither_the_pnode_nor_another_node(project: Project) -> None:
     project.up(EXAMPLES / "mixed.ns", "apart")
     links = json.loads(run("ip", "-j", "-6", "addr"))
-    mark = f"benito.{project.name}.apart.control"
+    mark = f"benito.{project.name}.apart._control"
     (bridge,) = [link for link in json.loads(run("ip", "-j", "link")) if mark in link.get("altnames", [])]
     (own,) = [
         address["local"]
