@@ -14,6 +14,7 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +124,10 @@ class NodeFiles:
             with self.disk.open("r+b", buffering=0) as disk:
                 disk.write(_RELEASED.ljust(_SECTOR_BYTES, b"\0"))
         else:
-            (self.config / RELEASED).touch()
+            # The node's root may write in this folder: no link of its making is followed.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            with suppress(OSError):
+                os.close(os.open(self.config / RELEASED, flags, 0o644))
 
     def hold(self) -> None:
         """Before a start: the links are not plugged yet, and nothing has been reported."""
@@ -220,7 +224,10 @@ def _replace(path: Path, data: bytes, mode: int) -> None:
 
 
 def _holds(path: Path, data: bytes) -> bool:
+    """Whether the plain file at `path` has just this content; a node's root may have put a link or a pipe there."""
     try:
-        return path.read_bytes() == data
-    except FileNotFoundError:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
         return False
+    with os.fdopen(handle, "rb") as file:
+        return stat.S_ISREG(os.fstat(handle).st_mode) and file.read(len(data) + 1) == data

@@ -123,3 +123,20 @@ def test_a_folder_with_a_mount_in_it_is_not_removed(files: NodeFiles, monkeypatc
 def test_last_words_are_the_consoles_last_lines_without_control_characters(files: NodeFiles) -> None:
     files.console_log.write_text("one\n\ntwo\nthr\x1b\x07ee\nfour\n")
     assert files.last_words() == "two | three | four"
+
+
+def test_a_link_in_place_of_the_release_mark_is_not_followed(tmp_path: Path) -> None:
+    files = NodeFiles(tmp_path / "n")
+    files.make(Kind.OPENVZ, os.getegid())
+    canary = tmp_path / "canary"
+    (files.config / "released").symlink_to(canary)
+    files.release()
+    assert not canary.exists()
+
+
+def test_a_pipe_in_place_of_a_config_file_is_replaced_and_not_waited_for(tmp_path: Path) -> None:
+    files = NodeFiles(tmp_path / "n")
+    files.make(Kind.OPENVZ, os.getegid())
+    os.mkfifo(files.config / "hosts")
+    files.write_config(FILES, os.geteuid())
+    assert (files.config / "hosts").is_file()
