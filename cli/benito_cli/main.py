@@ -1,6 +1,7 @@
 """The command `benito`: its verbs, and the one place where an error becomes a message and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -36,6 +37,8 @@ app.add_typer(images.app, name="image")
 
 def run() -> None:
     """Runs the command line; exits with the error branch's code (see `benito.errors`)."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         app()
     except BenitoError as error:
@@ -55,6 +58,12 @@ def run() -> None:
         )
         report(BenitoError(fault, hint="run it again with BENITO_DEBUG=1 in the environment and report what it prints"))
         sys.exit(70)
+
+
+def _leave(number: int, _frame: object) -> None:
+    """A command that is told to end undoes what it began, as with Ctrl-C."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def report(error: BenitoError) -> None:

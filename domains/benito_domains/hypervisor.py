@@ -38,7 +38,7 @@ HINTS = {
     libvirt.VIR_ERR_XML_ERROR: "libvirt is older than the domain's description: 9.0 or newer is needed",
     libvirt.VIR_ERR_XML_INVALID_SCHEMA: "libvirt is older than the domain's description: 9.0 or newer is needed",
     libvirt.VIR_ERR_CONFIG_UNSUPPORTED: "libvirt's driver here lacks a feature that the node's domain asks for",
-    libvirt.VIR_ERR_NO_DOMAIN: "apply the experiment again: benito swapin",
+    libvirt.VIR_ERR_NO_DOMAIN: "take the experiment down and up again",
     libvirt.VIR_ERR_DOM_EXIST: "a domain of that name is not Benito's: virsh dumpxml shows whose it is",
     libvirt.VIR_ERR_NO_SUPPORT: "libvirt's driver here lacks that call",
 }

@@ -7,8 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
-import pytest
-from commandline import BENITO, ROOT, Project
+from commandline import ROOT, Project
 from lxml import etree
 from machine import Snapshot, difference, run, snapshot
 
@@ -145,20 +144,3 @@ def test_over_the_control_network_a_node_reaches_neither_the_pnode_nor_another_n
         for host, number in ((own, port), (other, 22)):
             probe = f"echo | nc -w 2 {host}%ctl0 {number} && echo REACHED || true"
             assert "REACHED" not in project.inside("apart", "container", "sh", "-c", probe)
-
-
-@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.0, 1.6, 2.4, 3.5, 5.0])
-def test_a_killed_up_leaves_nothing_after_down_and_can_be_repeated(
-    project: Project, before: Snapshot, seconds: float
-) -> None:
-    argv = [BENITO, "up", str(EXAMPLES / "mixed.ns"), "--project", project.name, "--name", "cut"]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    done = project.run("down", f"{project.name}/cut", check=False)
-    assert done.returncode in (0, 8)  # 8: it was killed before anything was known of it
-    assert difference(before, snapshot()) == {}
-    project.up(EXAMPLES / "pair.xml", "cut")
-    assert {node["status"] for node in project.status("cut").values()} == {"booted"}
