@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from benito.errors import UsageError
+from benito.errors import BenitoError, UsageError
 from benito.locks import experiment_lock
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.nodemanager import NodeManager, refuse_lacks
 from benito.paths import StatePaths
-from benito.plan import ExperimentPlan, PnodePlan
+from benito.plan import PnodePlan
 from benito.planner import Experiment, plan_experiment
 from benito.seams import Lack, Progress, quiet
 from benito.status import BootStatus, ExperimentStatus, NodeStatus
@@ -72,20 +72,29 @@ class Controller:
             lacks = self.lacks(experiment)
             refuse_lacks(lacks, allow_unshaped=experiment.policy.allow_unshaped)
             if former is not None and former.state is ExperimentState.SWAPPING:
-                self._remove(experiment.id, former.plan, progress)
+                self._remove(former, progress)
                 former = None
-            record = former or self._store.add(experiment.id, source=experiment.topology.source, data=data)
+            source = experiment.topology.source
+            record = former or self._store.add(experiment.id, source=source, data=data)
             plan = plan_experiment(experiment, generation=record.generation + 1, slot=record.slot)
-            self._store.begin(experiment.id, ExperimentState.ACTIVATING, plan)
+            self._store.plan(experiment.id, plan, source=source, data=data)
             try:
                 for part in plan.pnodes:
                     self._testbed.node_manager(part.pnode).apply(part, progress)
-            except BaseException:  # also Ctrl-C: a half-made experiment is no use to anybody
-                self._store.begin(experiment.id, ExperimentState.SWAPPING)
-                self._remove(experiment.id, plan, progress)
+            except BaseException as error:  # also Ctrl-C: a half-made experiment is no use to anybody
+                self._undo(experiment.id, error, progress)
                 raise
             self._store.begin(experiment.id, ExperimentState.ACTIVE)
         return lacks
+
+    def _undo(self, experiment: ExperimentId, error: BaseException, progress: Progress) -> None:
+        """Takes down what was begun; where even that fails, `error` says so in its hint."""
+        self._store.begin(experiment, ExperimentState.SWAPPING)
+        try:
+            self._remove(self._store.get(experiment), progress)
+        except BenitoError as second:
+            if isinstance(error, BenitoError):
+                error.hint = f"{error.hint or ''}; not all of it could be taken down: {second.message}".lstrip("; ")
 
     def wait_booted(self, experiment: ExperimentId, *, seconds: float, progress: Progress = quiet) -> list[NodeReport]:
         """Waits until every node is booted or dead, or the time is over; how they are then."""
@@ -105,15 +114,16 @@ class Controller:
             # The store may be lost; the pnode keeps its plan.
             if record is None and not self._testbed.node_manager("pnode-0000").knows(experiment):
                 raise missing(experiment)
-            if record is not None:
+            if record is None:
+                self._testbed.node_manager("pnode-0000").destroy(experiment, progress)
+            else:
                 self._store.begin(record.id, ExperimentState.SWAPPING)
-            self._remove(record.id if record else experiment, record.plan if record else None, progress)
+                self._remove(record, progress)
 
-    def _remove(self, experiment: ExperimentId, plan: ExperimentPlan | None, progress: Progress) -> None:
-        pnodes = [part.pnode for part in plan.pnodes] if plan else ["pnode-0000"]
-        for pnode in pnodes:
-            self._testbed.node_manager(pnode).destroy(experiment, progress)
-        self._store.remove(experiment)
+    def _remove(self, record: Record, progress: Progress) -> None:
+        for pnode in record.pnodes:
+            self._testbed.node_manager(pnode).destroy(record.id, progress)
+        self._store.remove(record.id)
 
     def experiments(self) -> list[Record]:
         """All that are known, by name."""
@@ -123,7 +133,7 @@ class Controller:
         """hypervisor -> node -> status, as the status protocol tells it. Raises ExperimentMissing."""
         record = self._store.get(experiment)
         found: dict[str, dict[str, NodeStatus]] = {}
-        for part in record.plan.pnodes if record.plan else ():
+        for part in record.parts():
             manager = self._testbed.node_manager(part.pnode)
             if manager.knows(record.id):
                 for hypervisor, nodes in manager.status(record.id).items():
@@ -140,7 +150,7 @@ class Controller:
         }
         absent = (None, NodeStatus(boot=BootStatus.DEAD, reason=f"the experiment is {record.state}"))
         reports = []
-        for part in record.plan.pnodes if record.plan else ():
+        for part in record.parts():
             for node in part.nodes:
                 hypervisor, status = seen.get((part.pnode, node.name), absent)
                 reports.append(
@@ -163,7 +173,7 @@ class Controller:
         known = [
             (record.id, node.name, node.dns_name)
             for record in self._store.all()
-            for part in (record.plan.pnodes if record.plan else ())
+            for part in record.parts(lenient=True)
             for node in part.nodes
         ]
         wanted = name.lower()
@@ -188,7 +198,7 @@ class Controller:
 
     def _part_of(self, experiment: ExperimentId, node: str) -> PnodePlan:
         record = self._store.get(experiment)
-        for part in record.plan.pnodes if record.plan else ():
+        for part in record.parts():
             if any(planned.name == node for planned in part.nodes):
                 return part
         raise UsageError(f"{experiment} has no node {node}", hint=f"`benito status {experiment}` shows its nodes")

@@ -34,7 +34,7 @@ def execute(
     Raises UsageError if none fits.
     """
     names = [report.node for report in controller.report(experiment)]
-    chosen = [name for name in names if fnmatchcase(name, pattern)]
+    chosen = [name for name in names if fnmatchcase(name.lower(), pattern.lower())]
     if not chosen:
         raise UsageError(f"no node of {experiment} fits {pattern!r}", hint=f"it has {', '.join(names[:10])}")
 
@@ -43,8 +43,10 @@ def execute(
             done = subprocess.run(
                 argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False, env=dict(ENVIRONMENT)
             )
-        except subprocess.TimeoutExpired:
-            return Outcome(node=node, exit_code=_TIMED_OUT, output="", errors=f"not done within {seconds:g} s")
+        except subprocess.TimeoutExpired as late:
+            said = [(part or b"").decode(errors="replace") for part in (late.stdout, late.stderr)]
+            errors = f"{said[1]}not done within {seconds:g} s\n"
+            return Outcome(node=node, exit_code=_TIMED_OUT, output=said[0], errors=errors)
         return Outcome(
             node=node,
             exit_code=done.returncode,

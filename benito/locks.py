@@ -26,8 +26,8 @@ def experiment_lock(paths: StatePaths, experiment: ExperimentId) -> Iterator[Non
         )
     try:
         yield
-        path.unlink(missing_ok=True)
     finally:
+        path.unlink(missing_ok=True)
         os.close(handle)
 
 

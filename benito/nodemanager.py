@@ -102,8 +102,14 @@ class NodeManager:
 
         if plan is not None:
             self._destroy_planned(plan, progress, failures)
-        for driver in self._drivers.values():
-            attempt(lambda driver=driver: driver.destroy(experiment, None))  # type: ignore[misc]
+        planned = {node.kind for node in plan.nodes} if plan is not None else set(self._drivers)
+        for kind, driver in self._drivers.items():
+            try:
+                driver.destroy(experiment, None)
+            except BenitoError as error:
+                # A hypervisor that the plan needs nothing of may be away: it need not be there for `up` either.
+                if kind in planned:
+                    failures.append(error)
         progress("unplug", 0, 1)
         if plan is not None:
             devices = _hypervisor_devices(plan)
@@ -169,7 +175,8 @@ class NodeManager:
 
     def _drop_former(self, former: PnodePlan, plan: PnodePlan) -> None:
         """Ends nodes that are planned no more, or otherwise than they were made."""
-        kept = {node.name: node for node in plan.nodes}
+        same = (former.hosts, former.environment, former.uid_base) == (plan.hosts, plan.environment, plan.uid_base)
+        kept = {node.name: node for node in plan.nodes} if same else {}
         for node in former.nodes:
             if kept.get(node.name) != node and node.kind in self._drivers:
                 self._drivers[node.kind].destroy(plan.experiment, [node])

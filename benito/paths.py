@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +52,11 @@ class StatePaths:
 
 def make_directory(path: Path, mode: int = 0o711) -> None:
     """The folder and those above it, each new one with `mode` whatever the umask (0711: pass through, not list)."""
-    if path.is_dir():
-        return
-    make_directory(path.parent, mode)
-    path.mkdir(exist_ok=True)
-    path.chmod(mode)
+    while not path.is_dir():
+        make_directory(path.parent, mode)
+        with suppress(FileNotFoundError):  # another command just removed the empty folder above it
+            path.mkdir(exist_ok=True)
+            path.chmod(mode)
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:

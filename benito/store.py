@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from benito.errors import ExperimentExists, ExperimentMissing, StoreError
+from benito.errors import ExperimentExists, ExperimentMissing, NodeManagerError, StoreError
 from benito.names import ExperimentId, interface_group
 from benito.paths import make_directory
-from benito.plan import ExperimentPlan
+from benito.plan import ExperimentPlan, PnodePlan
 from benito.planner import SLOTS
 
 _VERSION = 1
@@ -29,6 +29,7 @@ CREATE TABLE experiment (
     source TEXT NOT NULL,
     input BLOB NOT NULL,
     plan TEXT,
+    pnodes TEXT NOT NULL DEFAULT '',
     interface_group INTEGER NOT NULL UNIQUE,
     created TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
     UNIQUE (pid, eid)
@@ -47,15 +48,33 @@ class ExperimentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the store knows of an experiment. `created` is UTC, ISO 8601."""
+    """What the store knows of an experiment. `created` is UTC, ISO 8601; `plan` is JSON of the version that wrote it."""
 
     id: ExperimentId
     slot: int
     state: ExperimentState
     generation: int
     source: str
-    plan: ExperimentPlan | None
+    plan: str | None
+    pnodes: tuple[str, ...]
     created: str
+
+    def parts(self, *, lenient: bool = False) -> tuple[PnodePlan, ...]:
+        """Each pnode's part of the plan; none before there is a plan.
+
+        Raises StoreError for a plan of another version; if `lenient`, that counts as none.
+        """
+        if self.plan is None:
+            return ()
+        try:
+            return ExperimentPlan.from_json(self.plan).pnodes
+        except NodeManagerError as error:
+            if lenient:
+                return ()
+            raise StoreError(
+                f"the plan of {self.id} is of another version of benito",
+                hint=f"take it down and up again: benito down {self.id}",
+            ) from error
 
 
 def missing(experiment: ExperimentId) -> ExperimentMissing:
@@ -109,19 +128,26 @@ class Store:
                 ) from error
         return self.get(experiment)
 
-    def begin(self, experiment: ExperimentId, state: ExperimentState, plan: ExperimentPlan | None = None) -> None:
-        """Records what is about to be done: the state, and the plan with its generation where there is one."""
+    def begin(self, experiment: ExperimentId, state: ExperimentState) -> None:
+        """Records what is about to be done. Raises ExperimentMissing."""
+        self._update(experiment, "state = ?", state)
+
+    def plan(self, experiment: ExperimentId, plan: ExperimentPlan, *, source: str, data: bytes) -> None:
+        """Records that the experiment is about to be made as planned, from which input. Raises ExperimentMissing."""
+        generation = max((part.generation for part in plan.pnodes), default=0)
+        pnodes = " ".join(part.pnode for part in plan.pnodes)
+        self._update(
+            experiment,
+            "state = ?, plan = ?, pnodes = ?, generation = ?, source = ?, input = ?",
+            *(ExperimentState.ACTIVATING, plan.to_json(), pnodes, generation, source, data),
+        )
+
+    def _update(self, experiment: ExperimentId, columns: str, *values: object) -> None:
         with self._transaction() as database:
-            if plan is None:
-                changed = database.execute(
-                    "UPDATE experiment SET state = ? WHERE pid = ? AND eid = ?", (state, experiment.pid, experiment.eid)
-                )
-            else:
-                generation = max((part.generation for part in plan.pnodes), default=0)
-                changed = database.execute(
-                    "UPDATE experiment SET state = ?, plan = ?, generation = ? WHERE pid = ? AND eid = ?",
-                    (state, plan.to_json(), generation, experiment.pid, experiment.eid),
-                )
+            changed = database.execute(
+                f"UPDATE experiment SET {columns} WHERE pid = ? AND eid = ?",  # noqa: S608 - columns are ours
+                (*values, experiment.pid, experiment.eid),
+            )
             if changed.rowcount != 1:
                 raise missing(experiment)
 
@@ -148,7 +174,8 @@ class Store:
             return []
         with self._transaction() as database:
             rows = database.execute(
-                "SELECT pid, eid, slot, state, generation, source, plan, created FROM experiment ORDER BY pid, eid"
+                "SELECT pid, eid, slot, state, generation, source, plan, pnodes, created FROM experiment"
+                " ORDER BY pid, eid"
             ).fetchall()
         return [
             Record(
@@ -157,10 +184,11 @@ class Store:
                 state=ExperimentState(state),
                 generation=generation,
                 source=source,
-                plan=ExperimentPlan.from_json(plan) if plan else None,
+                plan=plan,
+                pnodes=tuple(pnodes.split()),
                 created=created,
             )
-            for pid, eid, slot, state, generation, source, plan, created in rows
+            for pid, eid, slot, state, generation, source, plan, pnodes, created in rows
         ]
 
     @contextmanager

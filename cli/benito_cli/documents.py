@@ -115,7 +115,7 @@ def list_document(records: Sequence[Record]) -> list[Document]:
 
 def node_count(record: Record) -> int:
     """How many nodes the experiment has on all pnodes."""
-    return sum(len(part.nodes) for part in record.plan.pnodes) if record.plan else 0
+    return sum(len(part.nodes) for part in record.parts(lenient=True))
 
 
 def outcomes_document(outcomes: Sequence[Outcome]) -> list[Document]:

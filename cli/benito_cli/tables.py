@@ -86,8 +86,7 @@ def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
     for experiment in dict.fromkeys(report.experiment for report in reports):
         mine = [report for report in reports if report.experiment == experiment]
         columns = ["node", "kind", "pnode", "address", "status", "start command"]
-        reasons = any(report.status.reason for report in mine)
-        table = _table(str(experiment), *columns, *(["why"] if reasons else []))
+        table = _table(str(experiment), *columns)
         for report in mine:
             status = report.status
             kind = report.kind if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
@@ -100,8 +99,13 @@ def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
                 plain(status.boot or "unknown", _STYLE[status.boot]),
                 plain(_start_cell(report.has_start_command, status)),
             ]
-            table.add_row(*cells, *([plain(status.reason or "")] if reasons else []))
+            table.add_row(*cells)
         console.print(table)
+        for report in mine:
+            if report.status.reason:
+                console.print(
+                    plain(f"{report.node}: {report.status.reason}", _STYLE[report.status.boot]), soft_wrap=True
+                )
 
 
 def _start_cell(has_command: bool, status: NodeStatus) -> str:  # noqa: FBT001 - a cell's two sources

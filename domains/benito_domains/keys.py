@@ -15,6 +15,7 @@ from benito_domains.nodefiles import NodeFiles
 
 _KEY = "id_ed25519"
 _CONNECT_SECONDS = 10
+_ALIVE_SECONDS = 10
 
 
 def experiment_key(paths: StatePaths, experiment: ExperimentId) -> Path:
@@ -66,6 +67,9 @@ def ssh_argv(
         "StrictHostKeyChecking": "yes",
         "BatchMode": "yes",
         "ConnectTimeout": _CONNECT_SECONDS,
+        # A node that was switched off says nothing: without this, ssh would wait for it for ever.
+        "ServerAliveInterval": _ALIVE_SECONDS,
+        "ServerAliveCountMax": 3,
         "LogLevel": "ERROR",
     }
     words = ["ssh", "-F", "/dev/null", "-i", str(experiment_key(paths, plan.experiment)), "-tt" if terminal else "-T"]

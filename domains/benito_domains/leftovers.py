@@ -9,7 +9,8 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from pyroute2 import IPRoute, NetlinkError
 from benito.errors import HypervisorError
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_LXC_RUN = Path("/run/libvirt/lxc")
 _LXC_GROUP = re.compile(r"lxc-\d+-(?P<name>.+)\.libvirt-lxc")
 #: libvirt shortens a cgroup's machine name to this many bytes, the process number included.
 _MACHINE_NAME_BYTES = 64
@@ -38,6 +40,14 @@ def delete_stale_devices(names: Iterable[str]) -> None:
             except NetlinkError as error:
                 if error.code != _ENODEV:
                     raise HypervisorError(f"the stale interface {name} cannot be deleted: {error}") from error
+
+
+def remove_sockets(name: str) -> None:
+    """Removes what libvirt's LXC driver leaves of an ended domain in its run folder: a socket and empty folders."""
+    for ending in ("sock", "dev", "devpts", "fuse"):
+        path = _LXC_RUN / f"{name}.{ending}"
+        with suppress(OSError):  # not there, or in use after all
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def end_containers(domains: Iterable[tuple[str, UUID | None]]) -> None:
@@ -61,16 +71,33 @@ def end_containers(domains: Iterable[tuple[str, UUID | None]]) -> None:
 def end_namespaces(namespaces: Iterable[Path]) -> None:
     """Kills every process whose network namespace is one of these (bind mounts). Raises HypervisorError."""
     inodes = {status.st_ino for path in namespaces if (status := bound_namespace(path)) is not None}
+    _end(lambda: list(processes_in(inodes)) if inodes else [])
+
+
+def _end(find: Callable[[], list[int]]) -> None:
     deadline = time.monotonic() + _END_SECONDS
-    while inodes:
-        left = list(processes_in(inodes))
-        if not left:
-            return
+    while left := find():
         for pid in left:
             _kill(pid)
         if time.monotonic() > deadline:
             raise HypervisorError(f"process {left[0]} ({_comm(left[0])}) does not end", hint="it may wait for a device")
         time.sleep(0.02)
+
+
+def end_rooms(folders: Iterable[Path]) -> None:
+    """Kills every process that sees one of these folders (a node's `var`) as its /var/benito, whatever became of the
+    network namespace's name. Raises HypervisorError.
+    """
+    places = {(status.st_dev, status.st_ino) for folder in folders if (status := _stat(folder)) is not None}
+    _end(lambda: list(_processes_at(places)) if places else [])
+
+
+def _processes_at(places: set[tuple[int, int]]) -> Iterator[int]:
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            status = _stat(Path(entry.path) / "root/var/benito")
+            if status is not None and (status.st_dev, status.st_ino) in places:
+                yield int(entry.name)
 
 
 def processes_in(inodes: set[int]) -> Iterator[int]:

@@ -17,7 +17,7 @@ from benito_domains.config import config_files, inner_argv
 from benito_domains.hypervisor import Libvirt
 from benito_domains.images import build_micro, find_image
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys
-from benito_domains.leftovers import delete_stale_devices, end_containers, is_first
+from benito_domains.leftovers import delete_stale_devices, end_containers, is_first, remove_sockets
 from benito_domains.mounts import mount_root, owned_copy, unmount_below
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
 from benito_domains.parallel import in_parallel
@@ -131,6 +131,7 @@ class LxcDriver:
         end_containers(whole)
         in_parallel(lambda domain: self._libvirt.undefine(*domain), ending)
         for name in sorted(names):
+            remove_sockets(experiment.dns_name(name))
             files = self._files(experiment, name)
             if files.kind() in (Kind.OPENVZ, None):
                 unmount_below(files.folder)

@@ -19,7 +19,7 @@ from benito.seams import Lack
 from benito.status import BootStatus, NodeStatus
 from benito_domains.checks import program_lacks, root_lacks
 from benito_domains.config import config_files, inner_argv
-from benito_domains.leftovers import bound_namespace, end_namespaces, is_first, processes_in
+from benito_domains.leftovers import bound_namespace, end_namespaces, end_rooms, is_first, processes_in
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
 
 _NAMESPACES = Path("/run/netns")
@@ -108,6 +108,7 @@ class ProcessDriver:
         if nodes is not None:
             names &= {node.name for node in nodes}
         end_namespaces(_NAMESPACES / experiment.dns_name(name) for name in sorted(names))
+        end_rooms(self._files(experiment, name).folder / "var" for name in sorted(names))
         for name in sorted(names):
             self._files(experiment, name).remove()
         self._paths_unused()
@@ -159,10 +160,11 @@ def _start_room(namespace: Path) -> int | None:
     status = bound_namespace(namespace)
     if status is None:
         return None
-    wanted = _script("start.sh").encode()
+    wanted = b"benito_domains/guest/start.sh"
     for pid in processes_in({status.st_ino}):
         with suppress(OSError):
-            if wanted in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2] and is_first(pid):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:2]
+            if any(word.endswith(wanted) for word in words) and is_first(pid):
                 return pid
     return None
 

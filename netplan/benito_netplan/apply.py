@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -20,6 +20,7 @@ _NO_ENTRY = frozenset({errno.ENOENT, errno.EINVAL, errno.ESRCH, errno.EADDRNOTAV
 #: So many namespaces are open at a time; the common limit of open files is 1024.
 _PORTS_AT_ONCE = 128
 _IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
+_IPV4_SETTINGS = Path("/proc/sys/net/ipv4/conf")
 
 
 class Applier:
@@ -68,6 +69,9 @@ class Applier:
 
     def _frames(self, changes: list[LinkOp]) -> None:
         self._netlink.do([request for op in changes for request in self._frame(op)])
+        for op in changes:
+            if isinstance(op, ops.AddBridge) and not op.control:
+                _shut(op.device)
 
     def _frame(self, op: LinkOp) -> Iterator[Request]:
         match op:
@@ -91,7 +95,7 @@ class Applier:
         for op in changes:
             match op:
                 case ops.SetFirewall():
-                    firewall.write(op.table, op.bridge)
+                    firewall.write(op.table, op.bridge, op.devices)
                 case ops.SetControlIpv6():
                     _set_control_ipv6(op)
 
@@ -229,6 +233,21 @@ def _index(device: str, subject: str) -> int:
         return socket.if_nametoindex(device)
     except OSError as error:
         raise failed(subject, errno.ENODEV, said=f"{device} is not there") from error
+
+
+def _shut(bridge: str) -> None:
+    """A LAN's bridge joins the nodes, not the pnode: it answers no ARP, and takes no packet for the pnode.
+
+    Strict source checking refuses all IPv4, since no route leads to the bridge; it needs no packet filter.
+    """
+    settings = {
+        _IPV4_SETTINGS / bridge / "arp_ignore": "8",
+        _IPV4_SETTINGS / bridge / "rp_filter": "1",
+        _IPV6_SETTINGS / bridge / "disable_ipv6": "1",
+    }
+    for path, value in settings.items():
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            path.write_text(value)
 
 
 def _set_control_ipv6(op: ops.SetControlIpv6) -> None:

@@ -88,10 +88,13 @@ class WantedDirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFirewall:
-    """Keeps the nodes from reaching the pnode by the control network: table `table`, for what enters by `bridge`."""
+    """Keeps the nodes from reaching the pnode: table `table`, for what enters by the control network's `bridge`, or by
+    `devices`, the bridges of LANs and the ports that hypervisors make.
+    """
 
     table: str
     bridge: str
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +155,7 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
             if link.realization is Realization.DIRECT
             for first, second in [_pair(ports)]
         ),
-        firewall=WantedFirewall(table=table_name(plan.experiment), bridge=plan.control_bridge) if controlled else None,
+        firewall=_firewall(plan, [link.bridge for link, _ in bridged]) if controlled else None,
         control_bridge=plan.control_bridge,
     )
 
@@ -214,6 +217,13 @@ def _control_bridge(plan: PnodePlan) -> WantedBridge:
         mac=mac_address(plan.experiment, _CONTROL, plan.control_bridge),
         what="the control network",
         control=True,
+    )
+
+
+def _firewall(plan: PnodePlan, bridges: list[str]) -> WantedFirewall:
+    ports = [interface.device for node in plan.nodes if node.kind is not Kind.PROCESS for interface in node.interfaces]
+    return WantedFirewall(
+        table=table_name(plan.experiment), bridge=plan.control_bridge, devices=tuple(sorted((*bridges, *ports)))
     )
 
 

@@ -124,7 +124,10 @@ class _Difference:
         if wanted is not None and not self._observed.guarded:
             self._add(
                 ops.SetFirewall(
-                    table=wanted.table, bridge=wanted.bridge, reason="nodes may only answer on the control network"
+                    table=wanted.table,
+                    bridge=wanted.bridge,
+                    devices=wanted.devices,
+                    reason="nodes may only answer, on the control network",
                 )
             )
 

@@ -94,7 +94,7 @@ class KernelLinkDriver:
             queues=queues,
             redirects=redirects,
             namespaces=self._namespaces.visit(self._namespaces.names(desired.experiment), _namespace),
-            guarded=firewall.is_whole(wanted.table, wanted.bridge) if wanted else None,
+            guarded=firewall.is_whole(wanted.table, wanted.bridge, wanted.devices) if wanted else None,
         )
 
 

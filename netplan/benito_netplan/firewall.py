@@ -1,10 +1,11 @@
-"""The experiment's packet filter table: nodes may answer the pnode on the control network, never begin.
+"""The experiment's packet filter table: nodes may answer the pnode on the control network, and reach it no other way.
 
 The table is written by the `nft` program in one transaction. It needs no connection tracking.
 """
 
 import json
 import shutil
+from collections.abc import Sequence
 
 from benito.errors import LinkError
 from benito.launch import ENVIRONMENT, run
@@ -20,6 +21,12 @@ _RULES = (
     ("forward", 'iifname "{bridge}" drop'),
     ("forward", 'oifname "{bridge}" drop'),
 )
+# A hypervisor makes a port, up and with an address of its own, before it can be adopted.
+_PORT_RULES = (
+    ("input", "iifname {{ {devices} }} drop"),
+    ("forward", "iifname {{ {devices} }} drop"),
+    ("forward", "oifname {{ {devices} }} drop"),
+)
 
 
 def is_installed() -> bool:
@@ -27,16 +34,20 @@ def is_installed() -> bool:
     return shutil.which("nft", path=ENVIRONMENT["PATH"]) is not None
 
 
-def rules(bridge: str) -> list[tuple[str, str, str]]:
-    """Each rule's chain, text and mark; the mark depends on the text, so that a change of it is noticed."""
+def rules(bridge: str, devices: Sequence[str] = ()) -> list[tuple[str, str, str]]:
+    """Each rule's chain, text and mark; the mark depends on the text, so that a change of it is noticed.
+
+    `devices` are the ports and bridges from which nothing may come to the pnode at all.
+    """
     found = []
-    for chain, template in _RULES:
-        rule = template.format(bridge=bridge)
+    quoted = ", ".join(f'"{device}"' for device in devices)
+    for chain, template in (*_RULES, *(_PORT_RULES if devices else ())):
+        rule = template.format(bridge=bridge, devices=quoted)
         found.append((chain, rule, f"benito {digest('rule', chain, rule).hex()[:12]}"))
     return found
 
 
-def script(table: str, bridge: str | None) -> str:
+def script(table: str, bridge: str | None, devices: Sequence[str] = ()) -> str:
     """What `nft` reads: the table in place of the one that may be there, or only its removal."""
     lines = [f"table inet {table} {{ }}", f"delete table inet {table}"]
     if bridge is not None:
@@ -46,14 +57,14 @@ def script(table: str, bridge: str | None) -> str:
             "  chain input { type filter hook input priority 0; policy accept; }",
             "  chain forward { type filter hook forward priority 0; policy accept; }",
             "}",
-            *(f'add rule inet {table} {chain} {rule} comment "{mark}"' for chain, rule, mark in rules(bridge)),
+            *(f'add rule inet {table} {chain} {rule} comment "{mark}"' for chain, rule, mark in rules(bridge, devices)),
         ]
     return "\n".join((*lines, ""))
 
 
-def write(table: str, bridge: str | None) -> None:
+def write(table: str, bridge: str | None, devices: Sequence[str] = ()) -> None:
     """Replaces the table, or removes it where no bridge is given. Raises LinkError."""
-    run(["nft", "-f", "-"], data=script(table, bridge).encode(), error=LinkError, hint=_HINT)
+    run(["nft", "-f", "-"], data=script(table, bridge, devices).encode(), error=LinkError, hint=_HINT)
 
 
 def is_there(table: str) -> bool:
@@ -67,13 +78,13 @@ def is_there(table: str) -> bool:
     return any(item.get("table", {}).get("name") == table for item in json.loads(text)["nftables"])
 
 
-def is_whole(table: str, bridge: str) -> bool:
+def is_whole(table: str, bridge: str, devices: Sequence[str] = ()) -> bool:
     """Whether the table is there with all its rules."""
     try:
         text = run(["nft", "--json", "list", "table", "inet", table], error=LinkError, hint=_HINT)
     except LinkError:
         return False  # there is none; if it is something else, writing it will say so
-    return marks_in(text) == [(chain, mark) for chain, _, mark in rules(bridge)]
+    return sorted(marks_in(text)) == sorted((chain, mark) for chain, _, mark in rules(bridge, devices))
 
 
 def marks_in(text: bytes) -> list[tuple[str, str]]:

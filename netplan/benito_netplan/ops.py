@@ -121,6 +121,7 @@ class SetFirewall:
     stage: ClassVar[Stage] = Stage.GUARD
     table: str
     bridge: str | None
+    devices: tuple[str, ...] = ()
     reason: str
 
     def __str__(self) -> str:

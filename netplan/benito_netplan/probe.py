@@ -25,7 +25,7 @@ _MODULES = {
     Feature.HTB: f"load the kernel module sch_htb, {_UNSHAPED}",
     Feature.NETEM: f"load the kernel module sch_netem, {_UNSHAPED}",
     Feature.REDIRECT: "load the kernel modules cls_u32 and act_mirred",
-    Feature.NFT: "install nftables, on a kernel with nf_tables",
+    Feature.NFT: "install nftables, on a kernel with its inet family (NF_TABLES_INET)",
 }
 #: Everything, whether the kernel has it or not.
 EVERY_FEATURE = frozenset(Feature)

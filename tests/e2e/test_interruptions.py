@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from commandline import BENITO, ROOT, Project
@@ -70,3 +71,31 @@ def test_a_node_that_somebody_ended_is_dead_and_a_new_up_is_refused_until_down(p
     status = project.status("hand")
     assert (status["n-1"]["status"], status["n-0"]["status"]) == ("dead", "booted")
     assert status["n-1"]["reason"]
+
+
+def test_a_container_that_reboots_itself_is_dead_and_not_back_without_its_links(project: Project) -> None:
+    project.up(EXAMPLES / "pair.xml", "boot")
+    project.run("ssh", f"alice.boot.{project.name}", "--", "reboot", "-f", check=False)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and project.status("boot")["alice"]["status"] != "dead":
+        time.sleep(0.2)
+    assert project.status("boot")["alice"]["status"] == "dead"
+
+
+def test_a_start_command_whose_namespace_lost_its_name_is_ended(
+    project: Project, before: Snapshot, tmp_path: Path
+) -> None:
+    file = tmp_path / "sleeper.ns"
+    file.write_text(
+        "set ns [new Simulator]\nset a [$ns node]\ntb-add-node-attribute $a containers:node_type process\n"
+        'tb-set-node-startcmd $a "(sleep 900 &); sleep 901"\n$ns run\n'
+    )
+    project.up(file, "sleeper")
+    name = f"/run/netns/a.sleeper.{project.name}"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and "sleep" not in project.inside("sleeper", "a", "ps", "ax"):
+        time.sleep(0.1)
+    subprocess.run(["umount", name], check=True)
+    Path(name).unlink()
+    project.down("sleeper")
+    assert difference(before, snapshot()) == {}

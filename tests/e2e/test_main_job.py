@@ -7,6 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
 from commandline import ROOT, Project
 from lxml import etree
 from machine import Snapshot, difference, run, snapshot
@@ -144,3 +145,26 @@ def test_over_the_control_network_a_node_reaches_neither_the_pnode_nor_another_n
         for host, number in ((own, port), (other, 22)):
             probe = f"echo | nc -w 2 {host}%ctl0 {number} && echo REACHED || true"
             assert "REACHED" not in project.inside("apart", "container", "sh", "-c", probe)
+
+
+def test_over_its_own_lan_a_node_does_not_reach_the_pnode(project: Project) -> None:
+    project.up(EXAMPLES / "mixed.ns", "outside")
+    addresses = [
+        address["local"]
+        for link in json.loads(run("ip", "-j", "-4", "addr"))
+        for address in link["addr_info"]
+        if not address["local"].startswith("127.")
+    ]
+    if not addresses:
+        pytest.skip("this machine has no address beside the loopback's")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("", 0))
+        listener.settimeout(3)
+        port = listener.getsockname()[1]
+        for node in ("container", "router"):
+            dev = "eth0"
+            script = f"ip route add {addresses[0]}/32 dev {dev}; echo hi | nc -u -w 1 {addresses[0]} {port}; ip neigh"
+            seen = project.inside("outside", node, "sh", "-c", script)
+            assert not any(addresses[0] in line and "lladdr" in line for line in seen.splitlines())
+        with pytest.raises(TimeoutError):
+            listener.recv(100)

@@ -20,6 +20,7 @@ class Snapshot:
     folders: frozenset[str]
     firewall: frozenset[str]
     cgroups: frozenset[str]
+    sockets: frozenset[str]
 
 
 def difference(before: Snapshot, after: Snapshot) -> dict[str, list[str]]:
@@ -47,6 +48,7 @@ def snapshot() -> Snapshot:
         processes=frozenset(_processes()),
         folders=frozenset(str(path) for depth in ("*", "*/*") for path in (STATE / "exp").glob(depth)),
         firewall=frozenset(line for line in run("nft", "list", "tables").splitlines() if "benito" in line),
+        sockets=frozenset(entry.name for entry in _entries(Path("/run/libvirt/lxc"))),
         cgroups=frozenset(
             str(path) for path in Path("/sys/fs/cgroup").glob("**/machine*/*") if path.is_dir() and "lxc-" in path.name
         ),
@@ -84,8 +86,9 @@ def _processes() -> set[str]:
                 elsewhere = (folder / "ns/net").readlink() != home
             except OSError:
                 continue
-            if "tclsh" in command:
-                continue  # reads somebody's file just now, and ends with whoever asked
+            # A parser reads somebody's file just now and ends with whoever asked; what has no words has ended.
+            if "tclsh" in command or not command:
+                continue
             if elsewhere or "qemu-system" in command or "libvirt_lxc" in command:
                 found.add(f"{folder.name} {command[:80]}")
     return found

@@ -10,7 +10,7 @@ from benito_cli.text import plain
 
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="TCP port; 0 lets the system choose.")] = 16505,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="TCP port; 0 lets the system choose.")] = 16505,
 ) -> None:
     """Answer `status_request PROJ/EXP` lines until interrupted. Everyone who reaches the port may ask."""
     from rich.console import Console

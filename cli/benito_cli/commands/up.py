@@ -31,7 +31,7 @@ def up(
     allow_unshaped: options.AllowUnshaped = False,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", help="Seconds to wait for nodes to boot.  [default: by their kinds]"),
+        typer.Option("--timeout", min=0, max=86400, help="Seconds to wait for the boot.  [default: by kinds]"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and what is missing; do nothing.")
