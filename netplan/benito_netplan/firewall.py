@@ -21,11 +21,13 @@ _RULES = (
     ("forward", 'iifname "{bridge}" drop'),
     ("forward", 'oifname "{bridge}" drop'),
 )
-# A hypervisor makes a port, up and with an address of its own, before it can be adopted.
-_PORT_RULES = (
-    ("input", "iifname {{ {devices} }} drop"),
-    ("forward", "iifname {{ {devices} }} drop"),
-    ("forward", "oifname {{ {devices} }} drop"),
+# Of each LAN's bridge, and of each port: a hypervisor makes it, up and with an address of its own, before it can be
+# adopted. Frames that stay on a bridge come by here too where the kernel calls the packet filter for bridges (a switch
+# of the whole machine that others need); with the bridge on both sides they are none of the pnode's business.
+_DEVICE_RULES = (
+    ("input", 'iifname "{device}" drop'),
+    ("forward", 'iifname "{device}" oifname != "{device}" drop'),
+    ("forward", 'oifname "{device}" iifname != "{device}" drop'),
 )
 
 
@@ -39,12 +41,9 @@ def rules(bridge: str, devices: Sequence[str] = ()) -> list[tuple[str, str, str]
 
     `devices` are the ports and bridges from which nothing may come to the pnode at all.
     """
-    found = []
-    quoted = ", ".join(f'"{device}"' for device in devices)
-    for chain, template in (*_RULES, *(_PORT_RULES if devices else ())):
-        rule = template.format(bridge=bridge, devices=quoted)
-        found.append((chain, rule, f"benito {digest('rule', chain, rule).hex()[:12]}"))
-    return found
+    texts = [(chain, template.format(bridge=bridge)) for chain, template in _RULES]
+    texts += [(chain, template.format(device=device)) for device in devices for chain, template in _DEVICE_RULES]
+    return [(chain, rule, f"benito {digest('rule', chain, rule).hex()[:12]}") for chain, rule in texts]
 
 
 def script(table: str, bridge: str | None, devices: Sequence[str] = ()) -> str:

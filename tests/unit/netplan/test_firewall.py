@@ -39,3 +39,8 @@ def test_a_missing_rule_is_noticed() -> None:
     expected = sorted((chain, mark) for chain, _, mark in rules)
     assert sorted(firewall.marks_in(listed(rules))) == expected
     assert sorted(firewall.marks_in(listed(rules[:-1]))) != expected
+
+
+def test_frames_that_stay_on_a_lan_bridge_pass_whatever_calls_the_filter() -> None:
+    forward = [rule for chain, rule, _ in firewall.rules("bc", ["bb"]) if chain == "forward" and '"bb"' in rule]
+    assert forward == ['iifname "bb" oifname != "bb" drop', 'oifname "bb" iifname != "bb" drop']
