@@ -73,9 +73,13 @@ def test_a_node_that_somebody_ended_is_dead_and_a_new_up_is_refused_until_down(p
     assert status["n-1"]["reason"]
 
 
-def test_a_container_that_reboots_itself_is_dead_and_not_back_without_its_links(project: Project) -> None:
+def test_a_container_cannot_be_started_anew_behind_our_back(project: Project) -> None:
+    # libvirt would give it new interfaces, unshaped and in no wire.
     project.up(EXAMPLES / "pair.xml", "boot")
-    project.run("ssh", f"alice.boot.{project.name}", "--", "reboot", "-f", check=False)
+    alice = f"alice.boot.{project.name}"
+    assert project.run("ssh", alice, "--", "reboot", "-f", check=False).returncode != 0
+    assert project.inside("boot", "alice", "ping", "-c", "1", "-W", "5", "bob")
+    project.run("ssh", alice, "--", "reboot", check=False)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and project.status("boot")["alice"]["status"] != "dead":
         time.sleep(0.2)
