@@ -48,7 +48,7 @@ class ExperimentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the store knows of an experiment. `created` is UTC, ISO 8601; `plan` is JSON of the version that wrote it."""
+    """What the store knows of an experiment. `created` is UTC, ISO 8601; `plan` is JSON of whatever version."""
 
     id: ExperimentId
     slot: int
