@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,11 +107,9 @@ class LxcDriver:
         *,
         terminal: bool,
     ) -> list[str]:
-        """Enters the namespaces of the container's first process: 20 ms, where ssh takes 200."""
-        init = self._first_process(node)
-        namespaces = ["--user", "--mount", "--uts", "--ipc", "--net", "--pid"]
-        enter = ["nsenter", "--target", str(init), *namespaces, "--setuid", "0", "--setgid", "0", "--"]
-        return [*enter, *inner_argv(command, terminal=terminal)]
+        """Enters cgroups and namespaces of the container's first process: 50 ms, where ssh takes 200."""
+        enter = [sys.executable, "-I", "-S", str(Path(__file__).with_name("enter.py"))]
+        return [*enter, str(self._first_process(node)), *inner_argv(command, terminal=terminal)]
 
     def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
         """Ends and forgets the domains, kills what is left of them, and removes their roots and folders."""
