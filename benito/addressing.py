@@ -1,14 +1,19 @@
-"""Which address every interface gets where the file gives none: the rule of DETER's Containers.
+"""Which address every interface gets where the file gives none, by one of two rules. What the file gives is kept.
 
-Each LAN gets a block of 10.0.0.0/8 of at least a /24, the largest LANs first, then in the file's order; hosts count
-from .1 in member order. What the file gives is kept, and its subnets are set aside before any block is handed out.
+The rule of DETER's Containers: each LAN gets a block of 10.0.0.0/8 of at least a /24, the largest LANs first, then in
+the file's order; hosts count from .1 in member order. The file's own subnets are set aside before any block is handed
+out.
+
+Emulab's rule: see `benito.emulab_addressing`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from benito.emulab_addressing import emulab_hosts, emulab_networks
 from benito.errors import Problem, TopologyMeaningError
 from benito.model import Lan, Topology, network_of
+from benito.policy import AddressRule
 
 POOL = IPv4Network("10.0.0.0/8")
 _LONGEST_PREFIX = 24
@@ -17,37 +22,48 @@ _LONGEST_PREFIX = 24
 Addresses = Mapping[tuple[str, int], IPv4Interface]
 
 
-def assign_addresses(topology: Topology) -> Addresses:
+def assign_addresses(topology: Topology, rule: AddressRule = AddressRule.CONTAINERS) -> Addresses:
     """An address for every member of every LAN. Raises TopologyMeaningError with all LANs that find no room."""
     problems: list[Problem] = []
-    networks: dict[str, IPv4Network] = {}
-    for lan in topology.lans:
-        given = [member.address for member in lan.members if member.address is not None]
-        if given:
-            networks[lan.name] = network_of(given[-1], lan.prefix_length or _LONGEST_PREFIX)
-    blocks = _Blocks(list(networks.values()))
-    for lan in sorted(topology.lans, key=lambda lan: -len(lan.members)):
-        if lan.name not in networks:
-            block = blocks.take(lan.prefix_length or _prefix_for(len(lan.members)))
-            if block is None:
-                problems.append(_no_room(topology, lan, f"{POOL} has no block left for it"))
-                continue
-            networks[lan.name] = block
+    is_emulab = rule is AddressRule.EMULAB
+    networks = emulab_networks(topology.lans) if is_emulab else _containers_networks(topology.lans)
     addresses: dict[tuple[str, int], IPv4Interface] = {}
     for lan in topology.lans:
-        if lan.name in networks and not _number_members(lan, networks[lan.name], addresses):
-            size = networks[lan.name].num_addresses - 2
+        network = networks[lan.name]
+        if network is None:
+            problems.append(_no_room(topology, lan, "Ran out of subnets." if is_emulab else f"{POOL} is used up"))
+            continue
+        hosts = emulab_hosts(network) if is_emulab else network.hosts()
+        if not _number_members(lan, network, iter(hosts), addresses):
+            size = network.num_addresses - 2
             problems.append(
-                _no_room(topology, lan, f"{networks[lan.name]} has {size} addresses, it has {len(lan.members)} members")
+                _no_room(topology, lan, f"{network} has {size} addresses, it has {len(lan.members)} members")
             )
     if problems:
         raise TopologyMeaningError(problems)
     return addresses
 
 
-def _number_members(lan: Lan, network: IPv4Network, addresses: dict[tuple[str, int], IPv4Interface]) -> bool:
+def _containers_networks(lans: Sequence[Lan]) -> Mapping[str, IPv4Network | None]:
+    networks: dict[str, IPv4Network | None] = {}
+    reserved: list[IPv4Network] = []
+    for lan in lans:
+        given = [member.address for member in lan.members if member.address is not None]
+        if given:
+            networks[lan.name] = network_of(given[-1], lan.prefix_length or _LONGEST_PREFIX)
+            reserved.append(network_of(given[-1], lan.prefix_length or _LONGEST_PREFIX))
+    blocks = _Blocks(reserved)
+    for lan in sorted(lans, key=lambda lan: -len(lan.members)):
+        if lan.name not in networks:
+            networks[lan.name] = blocks.take(lan.prefix_length or _prefix_for(len(lan.members)))
+    return networks
+
+
+def _number_members(
+    lan: Lan, network: IPv4Network, hosts: Iterator[IPv4Address], addresses: dict[tuple[str, int], IPv4Interface]
+) -> bool:
     taken = {member.address for member in lan.members}
-    free: Iterator[IPv4Address] = (host for host in network.hosts() if host not in taken)
+    free = (host for host in hosts if host not in taken)
     for member in lan.members:
         address = member.address if member.address is not None else next(free, None)
         if address is None:
@@ -75,6 +91,7 @@ class _Blocks:
 
     def __init__(self, reserved: list[IPv4Network]) -> None:
         self._reserved = sorted(reserved)
+        self._passed = 0  # the first of them that may still be in the way
         self._next = int(POOL.network_address)
 
     def take(self, prefix_length: int) -> IPv4Network | None:
@@ -82,9 +99,20 @@ class _Blocks:
         start = -(-self._next // size) * size
         while start + size - 1 <= int(POOL.broadcast_address):
             block = IPv4Network((start, prefix_length))
-            in_the_way = next((network for network in self._reserved if network.overlaps(block)), None)
+            in_the_way = self._in_the_way(block)
             if in_the_way is None:
                 self._next = start + size
                 return block
             start = max(start + size, -(-(int(in_the_way.broadcast_address) + 1) // size) * size)
+        return None
+
+    def _in_the_way(self, block: IPv4Network) -> IPv4Network | None:
+        reserved = self._reserved
+        while self._passed < len(reserved) and int(reserved[self._passed].broadcast_address) < self._next:
+            self._passed += 1
+        for place in range(self._passed, len(reserved)):
+            if reserved[place].network_address > block.broadcast_address:
+                return None
+            if reserved[place].overlaps(block):
+                return reserved[place]
         return None

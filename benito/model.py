@@ -83,7 +83,8 @@ class QueueKind(StrEnum):
 class Queue:
     """A member's sending queue, with the defaults of Emulab's parser.
 
-    `limit` and the thresholds count packets, bytes where `in_bytes`; `weight` and `linterm` are RED's.
+    `limit` and the thresholds count packets, bytes where `in_bytes`; `weight` and `linterm` are RED's. Where the file
+    sets a limit in packets, `Shaping.queue_packets` has it too, and is honoured.
     """
 
     kind: QueueKind = QueueKind.DROP_TAIL
@@ -123,7 +124,8 @@ class Member:
 class Lan:
     """An NS link or LAN, a TopDL substrate. A link has exactly two members.
 
-    `settings` are kept, not honoured (`multiplexed`, `encapsulation`, TopDL's substrate attributes ...).
+    `settings` are kept, not honoured (`multiplexed`, `encapsulation`, TopDL's substrate attributes ...). `turn` is the
+    place of an NS file's link in the order in which Emulab hands out subnets, counted from 0; None elsewhere.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Lan:
     is_link: bool = False
     prefix_length: int | None = None
     settings: Settings = ()
+    turn: int | None = None
     line: int | None = None
 
 
@@ -183,15 +186,18 @@ class Program:
 class Event:
     """`$ns at`: at `time_seconds` after the start, `event` happens to `target`. Kept; not executed yet.
 
-    `sequence` names the event sequence or timeline that it belongs to, if any.
+    `sequence` names the event sequence or timeline that it belongs to, if any; in a sequence events have no time of
+    their own (None) but follow one another. `at_swapout`: when the experiment is swapped out, not at a time.
+    `target_kind`, `event` and `arguments` are words of Emulab's event system (LINK, MODIFY, DELAY=20ms).
     """
 
-    time_seconds: float
+    time_seconds: float | None
     target: str
     target_kind: str
     event: str
     arguments: str = ""
     sequence: str | None = None
+    at_swapout: bool = False
     line: int | None = None
 
 

@@ -67,7 +67,7 @@ def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Exp
         return node.kind or (policy.default_kind if node.partition is not None else default)
 
     resolved = replace(topology, nodes=tuple(replace(node, kind=kind_of(node)) for node in topology.nodes))
-    addresses = assign_addresses(resolved)
+    addresses = assign_addresses(resolved, policy.addressing)
     macs = _mac_addresses(experiment, resolved)
     return Experiment(
         id=experiment,

@@ -2,8 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from benito.model import Kind
+
+
+class AddressRule(StrEnum):
+    """By which rule interfaces get the addresses that the file does not give (see `benito.addressing`)."""
+
+    CONTAINERS = "containers"
+    EMULAB = "emulab"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +25,7 @@ class Policy:
     packing: int | None = None
     force_partition: bool = False
     allow_unshaped: bool = False
+    addressing: AddressRule = AddressRule.CONTAINERS
 
 
 #: Memory of a node whose file does not say: enough for the image `micro` and a start command of its size.

@@ -3,6 +3,9 @@
 Both become one model, and an error tells all that is wrong with a file at once.
 """
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benito.errors import TopologyMeaningError, TopologySyntaxError
@@ -39,6 +42,23 @@ def read_topology(path: Path, *, limits: ReadLimits = ReadLimits()) -> Topology:
     Raises TopologySyntaxError where the file cannot be read, TopologyMeaningError where it can be read but not be
     meant; both hold every problem that was found. What a user should know besides is in the topology's `warnings`.
     """
+    with _uncollected():
+        return _read(path, limits)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: a large topology is all objects that stay, and it would visit them many times."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(path: Path, limits: ReadLimits) -> Topology:
     findings = Findings(path)
     is_ns = path.suffix.lower() in _NS_ENDINGS
     draft = (read_ns if is_ns else read_topdl)(path, limits, findings)

@@ -4,11 +4,11 @@ Names and values are those of DETER's Containers reference; `benito:memory` and 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from benito.model import Kind
 from benito.topology.draft import DraftNode
-from benito.topology.findings import Findings, nearest
+from benito.topology.findings import Findings
 
 _PREFIXES = ("containers:", "benito:")
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -27,10 +27,11 @@ _IMAGES: Mapping[Kind | None, tuple[str, ...]] = {
 
 
 class _BadValue(Exception):
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, known: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.known = known
 
 
 def interpret_attributes(node: DraftNode, findings: Findings) -> None:
@@ -51,8 +52,12 @@ def interpret_attributes(node: DraftNode, findings: Findings) -> None:
         try:
             setter(node, value.strip())
         except _BadValue as bad:
+            proposal = findings.propose(value, bad.known) if bad.known else None
             findings.error(
-                f"{key}: {bad.message}", line=node.attribute_lines.get(key), element=node.name, hint=bad.hint
+                f"{key}: {bad.message}",
+                line=node.attribute_lines.get(key),
+                element=node.name,
+                hint=proposal or bad.hint,
             )
     _set_image(node, findings)
 
@@ -69,7 +74,7 @@ def _split(key: str) -> tuple[str | None, str | None]:
 
 def _doubt_prefix(node: DraftNode, key: str, findings: Findings) -> None:
     prefix, colon, name = key.partition(":")
-    if colon and name in _KNOWN and nearest(f"{prefix}:", _PREFIXES):
+    if colon and name in _KNOWN and findings.propose(f"{prefix}:", _PREFIXES):
         findings.warning(
             f"the attribute {key} has no effect",
             line=node.attribute_lines.get(key),
@@ -83,7 +88,7 @@ def _doubt_name(node: DraftNode, key: str, findings: Findings) -> None:
         f"the attribute {key} is not known and has no effect",
         line=node.attribute_lines.get(key),
         element=node.name,
-        hint=nearest(key, [f"{prefix}{known}" for prefix in _PREFIXES for known in _KNOWN]),
+        hint=findings.propose(key, [f"{prefix}{known}" for prefix in _PREFIXES for known in _KNOWN]),
     )
 
 
@@ -92,8 +97,7 @@ def _set_kind(node: DraftNode, value: str) -> None:
         node.kind = Kind(value)
     except ValueError:
         known = [kind.value for kind in Kind]
-        hint = nearest(value, known) or "known kinds: " + ", ".join(known)
-        raise _BadValue(f"{value[:80]!r} is no kind of container.", hint) from None
+        raise _BadValue(f"{value[:80]!r} is no kind of container.", "known kinds: " + ", ".join(known), known) from None
 
 
 def _integer(value: str, least: int, most: int, what: str) -> int:

@@ -12,6 +12,7 @@ from benito.topology.findings import Findings
 from benito.topology.limits import ReadLimits
 
 _EMULAB_NAME = re.compile(r"[-0-9A-Za-z]+", re.ASCII)
+_NO_INNER_TESTBED = "Emulab would add those of a testbed in the testbed; write down the ones you want"
 #: The netmask of a LAN whose file does not say, as in Emulab.
 DEFAULT_PREFIX_LENGTH = 24
 
@@ -29,7 +30,8 @@ class Words:
 def check(draft: Draft, findings: Findings, limits: ReadLimits, words: Words) -> None:
     """Adds an error for each thing that cannot be meant."""
     if not draft.nodes:
-        findings.error("the experiment has no nodes", hint=words.empty)
+        inner = draft.settings.get("elab_in_elab") == "1"
+        findings.error("the experiment has no nodes", hint=_NO_INNER_TESTBED if inner else words.empty)
     if len(draft.nodes) > limits.nodes:
         findings.error(f"more than {limits.nodes} nodes")
     interfaces = sum(len(node.ports) for node in draft.nodes)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from benito.errors import Problem, Severity, TopologyError
 
+#: So many misspelt words of a file get a proposal; looking for one takes time.
+_MOST_PROPOSALS = 100
 #: More problems than this are counted, not listed: nobody reads them, and a file could make millions.
 MOST_LISTED = 500
 
@@ -26,6 +28,8 @@ class Findings:
         self._problems: list[Problem] = []
         self._counts = dict.fromkeys(Severity, 0)
         self._said: set[str] = set()
+        self._proposals = 0
+        self._tallies: dict[str, tuple[int, int | None]] = {}
         self.has_syntax_error = False
 
     def error(
@@ -46,6 +50,16 @@ class Findings:
             self._said.add(message)
             self.warning(message, line=line, hint=hint)
 
+    def tally(self, message: str, *, line: int | None = None) -> None:
+        """A warning that is told once, with the first line and how often there was cause for it."""
+        count, first = self._tallies.get(message, (0, line))
+        self._tallies[message] = count + 1, first
+
+    def propose(self, word: str, known: Iterable[str]) -> str | None:
+        """`nearest`, as long as this file has not asked too often."""
+        self._proposals += 1
+        return nearest(word, known) if self._proposals <= _MOST_PROPOSALS else None
+
     @property
     def has_errors(self) -> bool:
         """Whether the file cannot be used."""
@@ -64,6 +78,9 @@ class Findings:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """All that does not."""
+        for message, (count, line) in self._tallies.items():
+            self.warning(message if count == 1 else f"{message}: {count} of them", line=line)
+        self._tallies.clear()
         return self._of(Severity.WARNING)
 
     def raise_errors(self, kind: type[TopologyError]) -> None:
@@ -73,17 +90,20 @@ class Findings:
 
     def _add(self, severity: Severity, message: str, line: int | None, element: str | None, hint: str | None) -> None:
         self._counts[severity] += 1
-        if self._counts[severity] <= MOST_LISTED:
-            self._problems.append(
-                Problem(
-                    message=_one_line(message),
-                    file=self.file,
-                    line=line or None,
-                    element=None if element is None else _one_line(element),
-                    hint=None if hint is None else _one_line(hint),
-                    severity=severity,
-                )
-            )
+        if self._counts[severity] > MOST_LISTED:
+            return
+        problem = Problem(
+            message=_one_line(message),
+            file=self.file,
+            line=line or None,
+            element=None if element is None else _one_line(element),
+            hint=None if hint is None else _one_line(hint),
+            severity=severity,
+        )
+        if self._problems and self._problems[-1] == problem:
+            self._counts[severity] -= 1  # once is enough
+        else:
+            self._problems.append(problem)
 
     def _of(self, severity: Severity) -> tuple[Problem, ...]:
         found = [problem for problem in self._problems if problem.severity is severity]

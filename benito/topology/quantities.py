@@ -114,6 +114,21 @@ def integer(word: str, *, least: int, most: int, what: str) -> int:
     raise Rejection(f"{word[:80]} is not {what}.", f"a whole number from {least} to {most}")
 
 
+_SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12}", re.ASCII)
+_CLOCK = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?", re.ASCII)
+
+
+def seconds(word: str) -> float:
+    """The seconds of `12.5`, `1h2m3s` or parts of it, as Emulab's event system has them. Raises Rejection."""
+    if _SECONDS.fullmatch(word) is not None:
+        return float(word)
+    clock = _CLOCK.fullmatch(word)
+    if not word or clock is None:
+        raise Rejection(f"Invalid time spec: {word[:80]}", "seconds, or hours, minutes and seconds: 90, 1m30s")
+    hours, minutes, rest = (int(part or 0) for part in clock.groups())
+    return float(hours * 3600 + minutes * 60 + rest)
+
+
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
 
 

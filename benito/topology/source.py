@@ -1,12 +1,14 @@
 """Opens an input file without being held up or fed without end by it."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
 from benito.errors import Problem, TopologySyntaxError
 
 _BOM = b"\xef\xbb\xbf"
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f]")
 
 
 def syntax_error(path: Path, message: str, *, line: int | None = None, hint: str | None = None) -> TopologySyntaxError:
@@ -29,12 +31,11 @@ def read_text(path: Path, *, most_bytes: int) -> str:
         raise syntax_error(
             path, f"the text is not UTF-8 (byte {error.start})", line=line, hint="save the file as UTF-8"
         ) from error
-    for offset, letter in enumerate(text):
-        if letter < " " and letter not in "\t\n\r\f":
-            line = text.count("\n", 0, offset) + 1
-            raise syntax_error(
-                path, f"the file holds the control character {ord(letter):#04x}", line=line, hint="is it a text file?"
-            )
+    if found := _CONTROL.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise syntax_error(
+            path, f"the file holds the control character {ord(found[0]):#04x}", line=line, hint="is it a text file?"
+        )
     return text.replace("\r\n", "\n")
 
 

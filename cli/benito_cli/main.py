@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from benito.errors import BenitoError, TopologyError
-from benito_cli.commands import down, exec_, images, listing, plan, serve, ssh, status, up
+from benito_cli.commands import down, exec_, images, listing, plan, serve, ssh, status, topdl, up
 from benito_cli.text import plain
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("exec", context_settings=_WORDS)(exec_.exec_)
 app.command("down")(down.down)
 app.command("serve")(serve.serve)
 app.add_typer(images.app, name="image")
+app.add_typer(topdl.app, name="topdl")
 
 
 def run() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benito.model import Kind
+from benito.policy import AddressRule
 
 if TYPE_CHECKING:
     from benito.planner import Experiment
@@ -21,6 +22,9 @@ Packing = Annotated[
 ]
 ForcePartition = Annotated[
     bool, typer.Option("--force-partition", help="Place all nodes anew, whatever the file's partition attributes say.")
+]
+Addressing = Annotated[
+    AddressRule, typer.Option("--addressing", help="Whose rule numbers what the file gives no address.")
 ]
 AllowUnshaped = Annotated[
     bool,
@@ -39,6 +43,7 @@ def read_experiment(
     default_container: Kind,
     packing: int | None,
     force_partition: bool,
+    addressing: AddressRule,
     allow_unshaped: bool = False,
 ) -> "Experiment":
     """The experiment that a file and the options make together. Raises TopologyError, EmbeddingError, UsageError."""
@@ -52,6 +57,7 @@ def read_experiment(
         default_kind=default_container,
         packing=packing,
         force_partition=force_partition,
+        addressing=addressing,
         allow_unshaped=allow_unshaped,
     )
     experiment = ExperimentId(project, default_name(file) if name is None else name)

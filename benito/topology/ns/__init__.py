@@ -8,7 +8,8 @@ from benito.topology.findings import Findings
 from benito.topology.limits import ReadLimits
 from benito.topology.ns.child import interpret
 from benito.topology.ns.commands import COMMANDS
-from benito.topology.ns.methods import CLASSES, METHODS
+from benito.topology.ns.methods import METHODS
+from benito.topology.ns.objects import CLASSES
 from benito.topology.ns.replay import replay
 from benito.topology.ns.table import rules_of
 from benito.topology.source import read_text, syntax_error

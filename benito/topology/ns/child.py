@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benito.errors import TopologySyntaxError
 from benito.topology.limits import ReadLimits
-from benito.topology.ns.records import MalformedRecord, Record, parse_record
+from benito.topology.ns.records import MalformedRecord, Record, parse_records
 from benito.topology.source import syntax_error
 
 _HERE = Path(__file__).parent
@@ -65,9 +65,8 @@ def interpret(path: Path, text: str, limits: ReadLimits, rules: Sequence[Rule]) 
         except OSError as error:
             raise syntax_error(path, f"the NS interpreter cannot be started: {error.strerror}") from error
     _explain(path, outcome, limits)
-    records: list[Record] = []
     try:
-        records.extend(parse_record(line) for line in outcome.output.splitlines())
+        records = parse_records(outcome.output)
     except MalformedRecord as error:
         raise syntax_error(path, f"the NS interpreter's answer cannot be understood: {error}") from error
     return records
@@ -168,7 +167,9 @@ def _collect(child: subprocess.Popen[bytes], limits: ReadLimits) -> tuple[bytes,
 
 def _explain(path: Path, outcome: _Outcome, limits: ReadLimits) -> None:
     """Raises TopologySyntaxError where the child did not end by itself."""
-    if outcome.stopped == "time" or outcome.exit_code == -signal.SIGXCPU:
+    if outcome.stopped == "time":
+        raise limit_error(path, "clock", limits)
+    if outcome.exit_code == -signal.SIGXCPU:
         raise limit_error(path, "time", limits)
     if outcome.stopped == "output":
         raise limit_error(path, "output", limits)
@@ -184,6 +185,8 @@ def _explain(path: Path, outcome: _Outcome, limits: ReadLimits) -> None:
 def limit_error(path: Path, what: str, limits: ReadLimits) -> TopologySyntaxError:
     """The error of a file that passed one of its limits."""
     match what:
+        case "clock":
+            message = f"the NS file runs longer than {limits.wall_seconds:g} s"
         case "time":
             message = f"the NS file runs longer than {limits.cpu_seconds} s"
         case "commands":

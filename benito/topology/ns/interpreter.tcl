@@ -1,4 +1,4 @@
-# Runs an NS file in a safe interpreter of its own and prints what it did, one JSON array of strings a line.
+# Runs an NS file in a safe interpreter of its own and prints what it did, a record of words a line.
 #
 # Words on the command line: the file to run, the most nodes, seconds, commands, and two Tcl lists that Python's
 # tables fill: {command least most usage ...} and {class method least most usage ...}; most -1 is any number.
@@ -12,13 +12,19 @@ set child [interp create -safe]
 foreach {name least most usage} $commandTable { set command($name) [list $least $most $usage] }
 foreach {class name least most usage} $methodTable { set method($class,$name) [list $least $most $usage] }
 
-set escapes [list \\ \\\\ \" \\\"]
-for {set code 0} {$code < 32} {incr code} { lappend escapes [format %c $code] [format \\u%04x $code] }
+# What must not stand in a record as it is: what ends words and records, and what begins an escape.
+set escapes {}
+foreach code {10 31 92} { lappend escapes [format %c $code] [format {\x%02x} $code] }
 
+# A record is a line of words; the character 31 parts them.
 proc Emit {args} {
-    set words {}
-    foreach word $args { lappend words "\"[string map $::escapes $word]\"" }
-    puts stdout "\[[join $words ,]\]"
+    if {[regexp {[\n\x1f\\]} [join $args]]} {
+        set words {}
+        foreach word $args { lappend words [string map $::escapes $word] }
+        puts stdout [join $words \x1f]
+    } else {
+        puts stdout [join $args \x1f]
+    }
 }
 
 # The line of the innermost statement that stands in the file: code made at run time counts for the line that ran it.
@@ -52,6 +58,9 @@ set ids 0
 set nodes 0
 set pending {}   ;# the newest object, while it still may get its name
 
+# What no variable gives its name to.
+array set unnamed {Null 1 Queue 1 Handle 1 Console 1}
+
 # Makes an object. It is a command of the child under its name, and is known to Python by its number.
 proc Make {class name how words} {
     set id [incr ::ids]
@@ -60,7 +69,7 @@ proc Make {class name how words} {
     set ::idOf($name) $id
     interp alias $::child ::$name {} Call $id
     Emit new [Line] $id $class $name $how {*}$words
-    if {$class ni {Null Queue Handle}} { set ::pending $id }
+    if {![info exists ::unnamed($class)]} { set ::pending $id }
     return $name
 }
 
@@ -112,6 +121,13 @@ proc Call {id args} {
     return [Nothing "$class $name"]
 }
 
+# What objects' variables hold before the file sets them: ns-2's values.
+array set defaults {
+    Queue,limit_ 50 Queue,maxthresh_ 15 Queue,thresh_ 5 Queue,q_weight_ 0.002 Queue,linterm_ 10
+    Queue,queue-in-bytes_ 0 Queue,bytes_ 0 Queue,mean_pktsize_ 500 Queue,wait_ 1 Queue,setbit_ 0 Queue,drop-tail_ 1
+    Queue,red_ 0 Queue,gentle_ 0 Application,packetSize_ 210 Application,rate_ 100Mbps Application,interval_ {}
+}
+
 proc Any.set {id variable args} {
     if {![llength $args]} {
         if {$::classOf($id) eq "Link"} {
@@ -120,6 +136,7 @@ proc Any.set {id variable args} {
             if {$variable eq "toqueue"} { return [QueueOf $id [lindex $::ends($id) 1]] }
         }
         if {[info exists ::valueOf($id,$variable)]} { return $::valueOf($id,$variable) }
+        if {[info exists ::defaults($::classOf($id),$variable)]} { return $::defaults($::classOf($id),$variable) }
         if {$::classOf($id) eq "Null"} { return "" }
         Refuse "can't read \"$variable\": no such variable"
     }
@@ -152,20 +169,68 @@ proc Simulator.make-path {id args} { return [Make Path tbpath-[Number] make-path
 proc Simulator.bridge {id args} { return [Make Bridge tbbridge-[Number] bridge [list $id {*}$args]] }
 proc Simulator.blockstore {id args} { return [Make Blockstore tbblk-[Number] blockstore [list $id {*}$args]] }
 proc Simulator.event-timeline {id args} { return [Make Timeline tbtl-tl[Number] event-timeline [list $id]] }
-proc Simulator.event-group {id args} { return [Make Group group[incr ::others] event-group [list $id]] }
-proc Simulator.event-sequence {id args} {
-    # With a part for what goes wrong, Emulab makes three objects.
-    if {[llength $args] > 1} { Number; Number }
-    return [Make Sequence tbseq-seq[Number] event-sequence [list $id]]
+proc Simulator.event-group {id {members {}}} {
+    set name [Make Group group[incr ::others] event-group [list $id]]
+    foreach member $members { Group.add $::idOf($name) $member }
+    return $name
 }
-foreach kind {program-agent console disk-agent custom-agent} {
-    proc Node.$kind {id args} "return \[Make Agent agent\[incr ::others\] $kind \[list \$id {*}\$args\]\]"
+proc Group.add {id args} {
+    foreach member $args {
+        Emit call [Line] $id add $member
+        lappend ::membersOf($id) $member
+    }
+}
+proc Group.members {id} { return [expr {[info exists ::membersOf($id)] ? $::membersOf($id) : {}}] }
+
+# The lines of a sequence stand for themselves: what is in them is put in where the sequence is made. With a part for
+# what goes wrong, Emulab makes three objects, and takes the two texts for lists of events.
+proc Simulator.event-sequence {id {body {}} {catch {}} {otherwise {}}} {
+    if {$catch ne ""} {
+        set parts {}
+        foreach text [list $body $otherwise] {
+            set events [interp eval $::child [list ::subst $text]]
+            lappend parts [Sequence $id $events]
+        }
+        return [Sequence $id [list "[lindex $parts 0] run" "[lindex $parts 1] run"]]
+    }
+    set events {}
+    foreach line [split $body \n] { lappend events [interp eval $::child "::list $line"] }
+    return [Sequence $id $events]
+}
+proc Sequence {id events} {
+    set name [Make Sequence tbseq-seq[Number] event-sequence [list $id]]
+    foreach event $events { Sequence.append $::idOf($name) $event }
+    return $name
+}
+proc Sequence.append {id event} {
+    if {[llength $event]} { Emit call [Line] $id append {*}$event }
+}
+foreach class {Simulator Timeline} {
+    proc $class.at {id time events} {
+        foreach event [split $events \;] {
+            if {[llength $event]} { Emit call [Line] $id at $time {*}$event }
+        }
+    }
+}
+
+foreach kind {program-agent disk-agent custom-agent} class {Program Disk Custom} {
+    proc Node.$kind {id args} "return \[Make $class agent\[incr ::others\] $kind \[list \$id {*}\$args\]\]"
+}
+proc Node.console {id} {
+    set name $::nameOf($id)-console
+    if {![info exists ::idOf($name)]} { Make Console $name console [list $id] }
+    return $name
 }
 
 # Emulab's portal asks for values of such parameters; without one, the file's own value counts.
-proc Simulator.define-template-parameter {id name value args} {
+proc Simulator.define-template-parameter {id name value {description {}}} {
     interp invokehidden $::child -global set $name $value
-    return $value
+    Emit call [Line] $id define-template-parameter $name $value $description
+    return 0
+}
+proc Simulator.find_link {id first second} {
+    set key [IdOf $first],[IdOf $second]
+    return [expr {[info exists ::between($key)] ? $::nameOf($::between($key)) : ""}]
 }
 
 # A handle is one member of a link or LAN; all that can be asked of it is its queue.
@@ -214,7 +279,7 @@ proc New {class args} {
         Emit unknownclass [Line] $class
         return [Nothing $class]
     }
-    set kind [expr {$class eq "Simulator" ? "Simulator" : "Agent"}]
+    set kind [lindex $::method(new,$class) 2]
     return [Make $kind [string tolower [string map {/ -} $class]][incr ::others] new [list $class {*}$args]]
 }
 
@@ -228,7 +293,16 @@ proc Source {args} {
 proc Command {name args} {
     CheckCount $args $::command($name)
     Emit tb [Line] $name {*}$args
-    return ""
+    if {$name ne "tb-set-node-startcmd"} { return "" }
+    # The command is a program that events may name; it takes no variable's name.
+    set node [IdOf [lindex $args 0]]
+    set program [lindex $args 0]_startcmd
+    if {$node && $::classOf($node) eq "Node" && [interp eval $::child [list ::namespace which -command ::$program]] eq ""} {
+        set before $::pending
+        Make Program $program start-command [list $node]
+        set ::pending $before
+    }
+    return $program
 }
 
 proc Unknown {args} { Refuse "Unknown: [join $args]" }
@@ -251,6 +325,9 @@ interp eval $child {
     catch { namespace delete ::oo }
     catch { namespace delete ::tcl::unsupported }
     unset -nocomplain tcl_platform
+    # Who runs the experiment is not known while its file is read: Emulab's own checker has these words then.
+    namespace eval ::GLOBALS { variable pid PID; variable gid GID; variable eid EID }
+    namespace eval ::TBCOMPAT {}
 }
 foreach name {hostname library loaded nameofexecutable patchlevel sharedlibextension script} {
     interp alias $child ::tcl::info::$name {} NotAllowed "info $name"

@@ -1,10 +1,12 @@
 """What the interpreter says an NS file did, checked word by word: the child that says it is not trusted."""
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 _MOST_IDS = 10_000_000
+_BETWEEN_WORDS = "\x1f"
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
 class MalformedRecord(ValueError):
@@ -102,26 +104,41 @@ class Ended:
 Record = Made | Named | Called | Commanded | OptionSet | UnknownClass | NoLink | Failed | Limited | Ended
 
 
-def parse_record(text: bytes) -> Record:
-    """One line of the interpreter. Raises MalformedRecord."""
+def parse_records(output: bytes) -> list[Record]:
+    """All lines of the interpreter. Raises MalformedRecord."""
     try:
-        words = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRecord(str(error)) from error
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise MalformedRecord("not a list of words")
-    try:
-        "".join(words).encode()  # JSON can spell half a character, which no file or terminal takes
-    except UnicodeEncodeError as error:
+        text = output.decode()
+    except UnicodeDecodeError as error:
         raise MalformedRecord("not text") from error
-    what, *rest = words
-    reader = _READERS.get(what)
+    lines = text.split("\n")
+    if lines.pop():
+        raise MalformedRecord("the last line has no end")
+    if lines and isinstance(last := parse_record(lines[-1]), Limited):
+        return [last]  # what came before is no longer asked for, and may be long
+    return [parse_record(line) for line in lines]
+
+
+def parse_record(line: str) -> Record:
+    """One line: words that the character 31 parts, with escapes for what would end them. Raises MalformedRecord."""
+    words = line.split(_BETWEEN_WORDS)
+    if "\\" in line:
+        words = [_plain(word) for word in words]
+    reader = _READERS.get(words[0])
     if reader is None:
         raise MalformedRecord("unknown kind of record")
     try:
-        return reader(rest)
+        return reader(words[1:])
     except (ValueError, TypeError, IndexError) as error:
-        raise MalformedRecord(f"bad record: {what}") from error
+        raise MalformedRecord(f"bad record: {words[0]}") from error
+
+
+def _plain(word: str) -> str:
+    if "\\" not in word:
+        return word
+    parts = _ESCAPE.split(word)
+    if any("\\" in part for part in parts[::2]):
+        raise MalformedRecord("an escape that we do not write")
+    return "".join(chr(int(part, 16)) if place % 2 else part for place, part in enumerate(parts))
 
 
 def number(text: str) -> int:

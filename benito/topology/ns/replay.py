@@ -3,10 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from benito.emulab_addressing import subnet_order
 from benito.topology.draft import Draft
 from benito.topology.findings import Findings
 from benito.topology.limits import ReadLimits
-from benito.topology.ns import commands, methods, tclerror
+from benito.topology.ns import (
+    commands,
+    events,
+    experiment,
+    firewalls,
+    methods,
+    objects,
+    programs,
+    storage,
+    tclerror,
+    traffic,
+)
 from benito.topology.ns.child import limit_error
 from benito.topology.ns.records import (
     Called,
@@ -30,7 +42,7 @@ from benito.topology.source import syntax_error
 
 def replay(path: Path, text: str, records: Sequence[Record], findings: Findings, limits: ReadLimits) -> Draft:
     """The draft; errors are in `findings`. Raises TopologySyntaxError where the file passed a limit."""
-    world = World(draft=Draft(source=str(path)), findings=findings)
+    world = World(draft=Draft(source=str(path)), findings=findings, most_interfaces=limits.interfaces)
     if not records or not isinstance(records[-1], (Ended, Failed, Limited)):
         raise syntax_error(path, "the NS interpreter ended before the file did")
     try:
@@ -110,11 +122,19 @@ def _make(world: World, record: Made) -> None:
             raise MalformedRecord("object without an owner")
         simulator, words = _owner(words[0]), words[1:]
         _known(world, simulator)
-    made = Object(kind=record.kind, name=record.name, made_by=record.how, line=record.line, simulator=simulator)
+    made_by = words[0] if record.how == "new" and words else record.how
+    made = Object(
+        kind=record.kind,
+        name=record.name,
+        made_by=made_by,
+        line=record.line,
+        simulator=simulator,
+        made_as=record.name,
+    )
     world.add(record.id, made)
     if record.kind == "Null":
         return
-    maker = methods.MAKERS.get(record.how)
+    maker = objects.MAKERS.get(record.how)
     if maker is None:
         raise MalformedRecord("unknown kind of object")
     call = Call(world=world, name=record.how, words=words, line=record.line)
@@ -122,7 +142,7 @@ def _make(world: World, record: Made) -> None:
         maker(call, made)
     except Rejection as rejection:
         call.error(rejection)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, KeyError) as error:
         raise MalformedRecord("wrong number of words") from error
 
 
@@ -161,7 +181,7 @@ def _call(world: World, record: Called) -> None:
         methods.perform(call, target)
     except Rejection as rejection:
         call.error(rejection)
-    except IndexError as error:
+    except (ValueError, IndexError) as error:
         raise MalformedRecord("wrong number of words") from error
 
 
@@ -173,16 +193,27 @@ def _set_option(world: World, name: str, value: str, line: int) -> None:
 
 
 def _finish(world: World) -> Draft:
-    """Leaves out what belongs to another simulator than the one that ran."""
+    """Leaves out what belongs to another simulator than the one that ran, and does what Emulab leaves to `run`."""
     draft = world.draft
     if world.run_by:
         mine = [made for made in world.objects.values() if made.simulator == world.run_by]
         draft.nodes = [made.node for made in mine if made.node is not None]
         draft.lans = [made.lan for made in mine if made.lan is not None]
+        _take_turns([made for made in mine if made.lan is not None])
+        for part in (events, experiment, firewalls, storage, programs, traffic):
+            part.finish(world)
     for lan in draft.lans:
         if not lan.members:
             world.findings.warning("no node is in it, so it is left out", line=lan.line, element=lan.name)
     draft.lans = [lan for lan in draft.lans if lan.members]
+    draft.groups = [group for group in draft.groups if group.members]
     for node in draft.nodes:
-        node.tarfiles = node.tarfiles or list(world.tarfiles)
+        node.tarfiles = [*world.tarfiles, *node.tarfiles]
     return draft
+
+
+def _take_turns(links: list[Object]) -> None:
+    place = {name: turn for turn, name in enumerate(subnet_order((made.made_as, made.name) for made in links))}
+    for made in links:
+        if made.lan is not None:
+            made.lan.turn = place[made.name]

@@ -97,3 +97,4 @@ def set_unshaped(call: Call) -> None:
     """`tb-set-noshaping l onoff`: delay and loss stay, the rate is not kept to."""
     lan = call.link_or_lan(call.words[0])
     lan.is_rate_enforced = not call.on_off(call.words[1])
+    lan.settings["no_bw_shaping"] = "0" if lan.is_rate_enforced else "1"

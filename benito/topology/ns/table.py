@@ -1,7 +1,7 @@
 """What the tables of commands and methods are made of."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,8 @@ Handler = Callable[[Call], None]
 
 
 class Treatment(StrEnum):
-    """What becomes of a command: done, kept as a node's attribute, or accepted with a note that nothing comes of it."""
+    """What becomes of a command: it is done; kept with a note that nothing is done yet; or checked and kept with a
+    note that it has no meaning outside Emulab."""
 
     HONOURED = "honoured"
     KEPT = "kept"
@@ -28,13 +29,13 @@ class Treatment(StrEnum):
 class Command:
     """A tb-* command. `usage` names its words: `?word?` may be left out, `...` stands for any number.
 
-    `handler` does what it means and checks its words; where it is None, the treatment alone says what happens.
+    `handler` checks its words and does or keeps what it means.
     """
 
     name: str
     usage: str
     treatment: Treatment
-    handler: Handler | None = None
+    handler: Handler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,9 @@ def rule_of(owner: str | None, name: str, usage: str) -> Rule:
     return Rule(owner=owner, name=name, least=len(needed), most=most, usage=f"{call} {usage}".strip())
 
 
-def rules_of(commands: Iterable[Command], methods: Iterable[Method], classes: Iterable[str]) -> list[Rule]:
-    """All that the interpreter must know of the tables."""
+def rules_of(commands: Iterable[Command], methods: Iterable[Method], classes: Mapping[str, str]) -> list[Rule]:
+    """All that the interpreter must know of the tables; `classes` are those that `new` makes, with their kinds."""
     rules = [rule_of(None, command.name, command.usage) for command in commands]
     rules += [rule_of(method.owner, method.name, method.usage) for method in methods]
-    rules += [Rule(owner="new", name=name, least=0, most=-1, usage=f"new {name}") for name in classes]
+    rules += [Rule(owner="new", name=name, least=0, most=-1, usage=kind) for name, kind in classes.items()]
     return rules

@@ -4,6 +4,7 @@ import typer
 from rich.console import Console
 
 from benito.model import Kind
+from benito.policy import AddressRule
 from benito_cli import options
 
 
@@ -14,6 +15,7 @@ def plan(
     default_container: options.DefaultContainer = Kind.OPENVZ,
     packing: options.Packing = None,
     force_partition: options.ForcePartition = False,
+    addressing: options.Addressing = AddressRule.CONTAINERS,
     json: options.Json = False,
 ) -> None:
     """Show the nodes, addresses, links and places of FILE's experiment. Needs no root, changes nothing."""
@@ -26,6 +28,7 @@ def plan(
         default_container=default_container,
         packing=packing,
         force_partition=force_partition,
+        addressing=addressing,
     )
     if json:
         typer.echo(documents.to_text(documents.plan_document(experiment)))

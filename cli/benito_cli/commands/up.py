@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from benito.model import Kind
+from benito.policy import AddressRule
 from benito_cli import options
 from benito_cli.text import plain
 
@@ -28,6 +29,7 @@ def up(
     default_container: options.DefaultContainer = Kind.OPENVZ,
     packing: options.Packing = None,
     force_partition: options.ForcePartition = False,
+    addressing: options.Addressing = AddressRule.CONTAINERS,
     allow_unshaped: options.AllowUnshaped = False,
     timeout: Annotated[
         float | None,
@@ -51,6 +53,7 @@ def up(
         default_container=default_container,
         packing=packing,
         force_partition=force_partition,
+        addressing=addressing,
         allow_unshaped=allow_unshaped,
     )
     controller = wiring.local_controller()

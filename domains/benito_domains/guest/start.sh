@@ -18,20 +18,32 @@ seconds() { read -r up _ </proc/uptime; echo "${up%.*}"; }
 capped() {
     if ! (ulimit -f $limit_blocks && exec cat >>"$1") 2>/dev/null; then
         printf '\ntruncated\n' >>"$1"
-        exec cat >/dev/null
+        cat >/dev/null
     fi
+    : >"$2"
+}
+
+# The last output is written before the end is reported. What the command left running may hold its ends open: then
+# the wait is a second.
+settle() {
+    left=20
+    until [ -e .out.done ] && [ -e .err.done ] || [ $left -eq 0 ]; do
+        sleep 0.05
+        left=$((left - 1))
+    done
+    rm -f .out.done .err.done
 }
 
 [ -s "$config/start_command" ] || exit 0
 mkdir -p "$log"
 cd "$log" || exit 1
-rm -f .out .err start_command.out start_command.err
+rm -f .out .err .out.done .err.done start_command.out start_command.err
 mkfifo -m 600 .out .err || exit 1
 umask 027
 : >start_command.out
 : >start_command.err
-capped start_command.out <.out &
-capped start_command.err <.err &
+capped start_command.out .out.done <.out &
+capped start_command.err .err.done <.err &
 begin=$(seconds)
 say "started"
 (
@@ -42,6 +54,7 @@ say "started"
 ) </dev/null >.out 2>.err
 code=$?
 took=$(($(seconds) - begin))
+settle
 rm -f .out .err
 say "ended after $took s, exit status $code"
 echo "start_command $code $took" >>"$report"

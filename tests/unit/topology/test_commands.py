@@ -6,8 +6,9 @@ import pytest
 
 from benito.model import Kind, Node, Topology
 from benito.topology.ns.commands import COMMANDS
-from benito.topology.ns.methods import CLASSES, METHODS
-from benito.topology.ns.table import Treatment, rule_of
+from benito.topology.ns.methods import METHODS
+from benito.topology.ns.objects import CLASSES
+from benito.topology.ns.table import rule_of
 
 Reader = Callable[[str], Topology]
 NODE = "set a [$ns node]"
@@ -32,9 +33,10 @@ def test_a_node_is_what_its_commands_say(body: Reader) -> None:
     assert node.line == 2
 
 
-def test_tarfiles_for_all_go_to_the_nodes_without_their_own(body: Reader) -> None:
+def test_tarfiles_for_all_come_before_a_nodes_own(body: Reader) -> None:
     topology = body(f"{NODE}\nset b [$ns node]\ntb-set-tarfiles / /all.tar\ntb-set-node-tarfiles $b {{/ /mine.tar}}")
-    assert [node.tarfiles for node in topology.nodes] == [(("/", "/all.tar"),), (("/", "/mine.tar"),)]
+    both = (("/", "/all.tar"), ("/", "/mine.tar"))
+    assert [node.tarfiles for node in topology.nodes] == [both[:1], both]
 
 
 def test_the_first_value_of_an_attribute_counts(body: Reader) -> None:
@@ -48,10 +50,28 @@ def test_the_first_value_of_an_attribute_counts(body: Reader) -> None:
     ]
 
 
-def test_what_is_kept_is_an_attribute_of_the_commands_name(body: Reader) -> None:
-    topology = body(f"{NODE}\ntb-set-node-rpms $a /x.rpm /y.rpm\n$a add-desire fast 0.5")
-    assert first(topology).attributes == (("tb-set-node-rpms", "/x.rpm /y.rpm"), ("desire:fast", "0.5"))
-    assert topology.warnings == ()
+def test_the_last_value_counts_where_a_method_sets_it(body: Reader) -> None:
+    assert first(body(f"{NODE}\n$a add-attribute CORES 1\n$a add-attribute CORES 2")).attributes == (("CORES", "2"),)
+
+
+def test_a_desire_may_be_overridden_only_on_demand(body: Reader) -> None:
+    node = first(body(f"{NODE}\n$a add-desire fast 0.5\n$a add-desire fast 0.7 1"))
+    assert node.attributes == (("desire:fast", "0.7"),)
+
+
+@pytest.mark.parametrize("command", ["$a start-command", "tb-set-node-startcmd $a", "tb-set-node-startup $a"])
+def test_a_start_command_can_be_given_in_three_ways(body: Reader, command: str) -> None:
+    assert first(body(f"{NODE}\n{command} {{echo hi}}")).start_command == "echo hi"
+
+
+def test_a_virtual_node_may_be_fixed_to_another(body: Reader) -> None:
+    topology = body(f"{NODE}\nset v [$ns node]\ntb-set-hardware $v pcvm\ntb-fix-node $v $a")
+    assert topology.node("v").fixed_to == "a"
+
+
+def test_who_runs_the_experiment_is_a_placeholder(body: Reader) -> None:
+    node = first(body(f'{NODE}\ntb-set-node-startcmd $a "run ${{GLOBALS::pid}} ${{GLOBALS::eid}}"'))
+    assert node.start_command == "run PID EID"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +83,10 @@ def test_what_is_kept_is_an_attribute_of_the_commands_name(body: Reader) -> None
         ("tb-set-node-tarfiles $a /", "Arguments should be node and series of pairs."),
         ("tb-set-node-tarfiles $a opt /a.tar", "'opt' is not an absolute path."),
         ("tb-set-node-tarfiles $a / /a.zip", "'/a.zip' does not have a valid extension"),
-        ("tb-set-node-tarfiles $a /proj/p /a.tar", "'/proj/p' is a shared folder."),
+        (
+            "tb-set-node-tarfiles $a /proj/p /a.tar",
+            "'/proj/p' refers to an NFS directory instead of the node's local disk.",
+        ),
         ("tb-set-node-tarfiles $a /a/../../etc /a.tar", "leads out of itself"),
         ("tb-set-node-memory-size $a lots", "lots is not a size of memory in MB."),
         ("tb-set-node-rpms $a", "No rpms given."),
@@ -72,7 +95,7 @@ def test_what_is_kept_is_an_attribute_of_the_commands_name(body: Reader) -> None
         ("tb-set-vlink-emulation bridge", "one of: 'veth-ne', 'vlan'"),
         ("tb-use-endnodeshaping 2", "2 must be 0/1"),
         ("tb-make-weighted-vtype v 1.0 {pc}", "1.0 is not a valid weight. (0 < weight < 1)."),
-        ("tb-set-ip-routing rip", "type must be none|ospf."),
+        ("tb-set-ip-routing rip", "Type is not one of none|ospf"),
         ("tb-set-node-os nope X", "nope is not a node."),
         ("$a add-desire x 1; $a add-desire x 1", "Desire x on a already exists!"),
         ("tb-add-node-attribute $a {a b} c", "a b cannot name an attribute."),
@@ -99,14 +122,16 @@ def test_wrong_words_are_refused_in_emulabs_words(refusal: Callable[[str], str],
         ("[$ns unheard-of] anything at all", None),
         (
             "tb-set-colocate-factor 5\ntb-set-colocate-factor 6",
-            ["tb-set-colocate-factor is accepted, but has no effect"],
+            ["tb-set-colocate-factor is kept, but changes nothing yet: 2 of them"],
         ),
-        ('$ns at 1 "$a reboot"\n$ns at 2 "$a reboot"', ["events are accepted, but not executed yet"]),
-        ("set p [$a program-agent -command x]", ["program agents are accepted, but not executed yet"]),
+        ('$ns at 1 "$a reboot"\n$ns at 2 "$a reboot"', ["events are kept, but not executed yet: 2 of them"]),
+        ("set p [$a program-agent -command x]", ["program agents are kept, but not executed yet"]),
+        ("tb-set-node-id $a 5", ["tb-set-node-id has no meaning here"]),
         (
-            "set u [new Agent/UDP]\nset c [new Application/Traffic/CBR]\n$c attach-agent $u\n$ns attach-agent $a $u",
-            ["traffic generators are accepted, but not executed yet"],
+            "$ns rtproto Static more",
+            ["rtproto: arguments ignored: more (routing is one setting for the whole experiment)"],
         ),
+        ("set b [$ns node fast]", ["Arguments for node: fast (they have no effect)"]),
         ("set b [$ns node]\n$ns duplex-link $a $b 1Mb 0 SFQ", ["Link type SFQ, using DropTail!"]),
         ("$ns rtproto DV", None),
     ],
@@ -144,13 +169,6 @@ def test_an_experiment_has_nodes(refusal: Callable[[str], str]) -> None:
 def test_a_usage_tells_how_many_words_there_are(usage: str, least: int, most: int) -> None:
     rule = rule_of(None, "cmd", usage)
     assert (rule.least, rule.most) == (least, most)
-
-
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_is_called_like_one_and_does_something(name: str) -> None:
-    command = COMMANDS[name]
-    assert name.startswith("tb-")
-    assert command.treatment is not Treatment.HONOURED or command.handler is not None
 
 
 def test_the_tables_can_be_written_as_tcl_lists() -> None:

@@ -60,6 +60,11 @@ def test_what_was_wrong_before_a_tcl_error_is_told_with_it(refusal: Callable[[st
 
 
 def test_a_million_mistakes_are_counted_not_listed(refusal: Callable[[str], str]) -> None:
-    said = refusal("for {set i 0} {$i < 5000} {incr i} {tb-set-ip nobody 1.2.3.4}").splitlines()
+    said = refusal("for {set i 0} {$i < 5000} {incr i} {tb-set-ip nobody$i 1.2.3.4}").splitlines()
     assert len(said) == 501
     assert said[-1] == "FILE: 4502 more errors are not listed"
+
+
+def test_the_same_mistake_on_the_same_line_is_told_once(refusal: Callable[[str], str]) -> None:
+    said = refusal("for {set i 0} {$i < 50} {incr i} {tb-set-ip nobody 1.2.3.4}")
+    assert said.count("nobody is not a node.") == 1

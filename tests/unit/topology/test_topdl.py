@@ -37,6 +37,8 @@ def latency(time: str) -> str:
     return f"<latency><time>{time}</time><kind>max</kind></latency>"
 
 
+BOTH = "<interface><substrate>lan0</substrate><substrate>m</substrate><name>i</name></interface>"
+ALONE = ["only one interface is on this substrate"] * 2
 PAIR = computer("a", interface()) + computer("b", interface())
 
 
@@ -102,13 +104,21 @@ def test_a_computer_is_what_its_elements_say(read: Reader) -> None:
         ("\ufeff" + document(substrate(), PAIR).replace("><", ">\r\n<"), []),
         (document(computer("a", attribute("container:node_type", "qemu"))), ["the attribute container:node_type"]),
         (document(computer("a", attribute("x", "1"), attribute("x", "2"))), ["x is set already"]),
-        (document(computer("a"), "<elements><testbed><uri>u</uri></testbed></elements>"), ["a testbed is left out"]),
+        (document(substrate(), PAIR).replace("<substrates>", "<substrates id='1'>"), ["the XML attribute id has no"]),
+        (document(substrate(), substrate("m"), computer("a", BOTH)), ["the interface i is on several", *ALONE]),
+        (document(substrate(inner="<status>active</status>"), PAIR), []),
+        (document(computer("a", "<os><name>x</name></os><os/>", "<cpu count='2'><type>y</type></cpu>")), []),
+        (document(computer("a"), "<elements><testbed><uri>u</uri></testbed></elements>"), ["a testbed is not made"]),
     ],
 )
 def test_what_real_files_contain_is_read(read: Reader, text: str, warnings: list[str]) -> None:
     said = [warning.message for warning in read(text, "t.xml").warnings]
     assert len(said) == len(warnings)
     assert all(message.startswith(start) for message, start in zip(said, warnings, strict=True))
+
+
+ADDRESS = attribute("ip4_address", "10.0.0.1")
+ROUTE = '[{"node": "a", "destination": "b", "next_hop": "c"}]'
 
 
 @pytest.mark.parametrize(
@@ -127,6 +137,18 @@ def test_what_real_files_contain_is_read(read: Reader, text: str, warnings: list
         (document(substrate(inner=attribute("loss", "1.5")), PAIR), "lan0: loss: '1.5' is not a loss ratio."),
         (document(substrate(), computer("a", interface(name="i"), interface(name="i"))), "a second interface i"),
         (document(computer("a", "<interface><name>i</name></interface>")), "the interface i is on no substrate"),
+        (document(substrate(), computer("a", BOTH.replace("<name>", ADDRESS + "<name>"))), "but has one address"),
+        (document(computer("a", attribute("benito:model.x", "1"))), "the model has no field 'x'"),
+        (document(computer("a", attribute("benito:model.os", "[1]"))), "benito:model.os: not what the model has there"),
+        (document(computer("a", attribute("benito:model.memory_mib", "0"))), "0 is not from 1 to"),
+        (document(substrate(inner=attribute("benito:model.order", "[1, 1]")), PAIR), "not the places of its members"),
+        (document(PAIR, substrate(inner=attribute("benito:model.turn", "1e999"))), "not what the model has there"),
+        (document(computer("a"), attribute("benito:model.warnings", "[]")), "it has a word of its own in TopDL"),
+        (
+            document(computer("a"), attribute("benito:model.routes", ROUTE)),
+            "no such way as from a to b over c",
+        ),
+        (document(computer("a"), attribute("benito:model.queue", "{}")), "the model has no field 'queue'"),
         (document(substrate(), PAIR, "<nodes/>"), "TopDL has no <nodes> in <experiment>"),
         (document(computer("a", "<interfaces/>")), "TopDL has no <interfaces> in <computer> (did you mean interface?)"),
         (document(computer("a", "<name>b</name>")), "a second <name>"),
@@ -156,14 +178,45 @@ def test_two_netmasks_on_one_substrate_are_refused(refusal: Callable[[str, str],
     assert "lan0 has another netmask, /24" in refusal(document(substrate(), *nodes), "t.xml")
 
 
-def test_regions_are_refused_with_what_to_do(refusal: Callable[[str, str], str]) -> None:
-    said = refusal(document("<elements><region><name>r</name></region></elements>"), "t.xml")
-    assert "this is TopDL 2 with regions" in said
-    assert "save it as TopDL 1" in said
-
-
 def test_all_problems_are_told_at_once_with_their_lines(refusal: Callable[[str, str], str]) -> None:
     text = document(substrate(inner=capacity("x")), computer("a_b"), computer("c", interface(place="none")))
     said = refusal(text.replace("><", ">\n<"), "t.xml").splitlines()
     assert len(said) == 3
     assert all(line.startswith("FILE:") and line.split(":")[1].isdecimal() for line in said)
+
+
+def test_what_is_not_interpreted_is_kept(read: Reader) -> None:
+    inner = attribute("colour", "red") + "<status>active</status>"
+    own = interface(attribute("benito:vde_port", "3") + capacity("10", "average"), name="eth7")
+    system = "<os><name>Linux</name><version>9</version>" + attribute("osid", "X") + "</os>"
+    node = computer("a", "<cpu count='2'><type>p4</type></cpu>", system, own, attribute("testbed", "deter"))
+    topology = read(document(substrate(inner=inner), node, attribute("virtualMachines", "1")), "t.xml")
+    lan = topology.lans[0]
+    assert topology.nodes[0].attributes == (
+        ("testbed", "deter"),
+        ("topdl:cpu", '<cpu count="2"><type>p4</type></cpu>'),
+        ("topdl:os", "<os><name>Linux</name><version>9</version></os>"),
+    )
+    assert lan.settings == (("colour", "red"), ("topdl:status", "<status>active</status>"))
+    assert lan.members[0].settings == (
+        ("benito:vde_port", "3"),
+        ("topdl:capacity_kind", "average"),
+        ("topdl:name", "eth7"),
+    )
+    assert topology.settings == (("virtualMachines", "1"),)
+
+
+def test_an_empty_word_says_nothing(read: Reader) -> None:
+    empty = "".join(attribute(name, "") for name in ("type", "startup")) + f"<os>{attribute('osid', '')}</os>"
+    node = read(document(computer("a", empty)), "t.xml").nodes[0]
+    assert (node.hardware, node.start_command, node.os) == (None, None, None)
+
+
+def test_software_without_install_is_an_rpm(read: Reader) -> None:
+    rpms = "".join(f"<software><location>/p/{name}.rpm</location></software>" for name in "xy")
+    assert read(document(computer("a", rpms)), "t.xml").nodes[0].attributes == (("rpms", "/p/x.rpm;/p/y.rpm"),)
+
+
+def test_lines_are_told_beyond_what_sixteen_bits_count(refusal: Callable[[str, str], str]) -> None:
+    text = document(substrate(), "\n" * 70_000, computer("a_b"))
+    assert refusal(text, "t.xml").startswith("FILE:70001: 'a_b' cannot name a node")

@@ -27,8 +27,13 @@ QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50
         ("<experiment>&undefined;</experiment>", "the XML is not well-formed"),
         ("<a>" * 100_000, "the XML is not well-formed"),
         ("<a>" * 100 + "</a>" * 100, "elements are nested deeper than 64"),
-        (f'<a b="{"x" * (9 << 20)}"/>', "larger than 8 MiB"),
-        ("<n/>" * (3 << 20), "larger than 8 MiB"),
+        (f'<a b="{"x" * (65 << 20)}"/>', "larger than 64 MiB"),
+        (f'<a b="{"x" * (11 << 20)}"/>', "the XML is not well-formed"),
+        ("<n/>" * (2 << 20), "the file has 2097152 tags, more than 1900000"),
+        (f"<e><elements>{'<n/>' * 1_800_000}</elements></e>", "the file is read no further"),
+        (f"<e>{'<elements><computer/></elements>' * 400_000}</e>", "the file has more than 100000 nodes"),
+        (f"<e><elements><computer>{'<interface/>' * 70_000}</computer></elements></e>", "more than 65000 interfaces"),
+        (f"<e>{'<substrates/>' * 70_000}</e>", "more than 65000 substrates"),
         (f"<a {MANY}/>", "an element has more than 64 attributes"),
         ("<!--" * (1 << 20), "not well-formed"),
         ("<?" * (1 << 20), "not well-formed"),
@@ -44,12 +49,12 @@ QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50
             "neither substrates nor elements",
         ),
     ],
-    ids=range(20),
+    ids=range(25),
 )
 def test_harmful_xml_is_refused_at_once(refusal: Refusal, text: str, message: str) -> None:
     start = time.monotonic()
     assert message in refusal(text, "attack.xml")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
 
 
 @pytest.fixture
