@@ -27,6 +27,8 @@ from benito.routing import Routes, compute_routes
 #: User ids of the first experiment's containers; far above people's and other tools' ranges.
 _FIRST_UID = 0x60000000
 _UIDS_PER_EXPERIMENT = 65536
+#: libvirt keeps a container's socket at /run/libvirt/lxc/NAME.sock, and the kernel takes 107 bytes for such a path.
+_DOMAIN_NAME_LETTERS = 85
 #: How many experiments a controller can keep apart by user ids.
 SLOTS = 4096
 
@@ -67,6 +69,7 @@ def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Exp
         return node.kind or (policy.default_kind if node.partition is not None else default)
 
     resolved = replace(topology, nodes=tuple(replace(node, kind=kind_of(node)) for node in topology.nodes))
+    _check_domain_names(experiment, resolved)
     addresses = assign_addresses(resolved, policy.addressing)
     macs = _mac_addresses(experiment, resolved)
     return Experiment(
@@ -79,6 +82,22 @@ def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Exp
         embedding=embed(resolved.nodes, resolved.lans, policy),
         warnings=(*topology.warnings, *_substitutions(resolved)),
     )
+
+
+def _check_domain_names(experiment: ExperimentId, topology: Topology) -> None:
+    problems = [
+        Problem(
+            file=topology.source,
+            line=node.line,
+            element=node.name,
+            message=f"its domain's name {experiment.dns_name(node.name)} has more than {_DOMAIN_NAME_LETTERS} letters",
+            hint="choose a shorter --name or --project, or a shorter name for the node",
+        )
+        for node in topology.nodes
+        if len(experiment.dns_name(node.name)) > _DOMAIN_NAME_LETTERS
+    ]
+    if problems:
+        raise TopologyMeaningError(problems)
 
 
 def _mac_addresses(experiment: ExperimentId, topology: Topology) -> Mapping[tuple[str, int], str]:

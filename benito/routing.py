@@ -4,8 +4,8 @@ Costs are those of the file (`$ns cost`), 1 a LAN otherwise. Only the experiment
 route is nobody's business here. Routes with one next hop whose subnets join exactly are given as one.
 """
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, summarize_address_range
 
 import networkx as nx
 
@@ -91,9 +91,24 @@ def _unroutable(topology: Topology, route: ManualRoute, why: str) -> Problem:
 
 
 def _joined(table: Mapping[IPv4Network, IPv4Address]) -> tuple[RoutePlan, ...]:
-    by_hop: dict[IPv4Address, list[IPv4Network]] = {}
+    by_hop: dict[IPv4Address, list[tuple[int, int]]] = {}
     for network, hop in table.items():
-        by_hop.setdefault(hop, []).append(network)
+        first = int(network.network_address)
+        by_hop.setdefault(hop, []).append((first, first + network.num_addresses - 1))
     return tuple(
-        RoutePlan(destination=network, via=hop) for hop in sorted(by_hop) for network in collapse_addresses(by_hop[hop])
+        RoutePlan(destination=network, via=hop)
+        for hop in sorted(by_hop)
+        for first, last in _runs(sorted(by_hop[hop]))
+        for network in summarize_address_range(IPv4Address(first), IPv4Address(last))
     )
+
+
+def _runs(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans of addresses in order, those that touch or overlap made one."""
+    first, last = spans[0]
+    for start, end in spans[1:]:
+        if start > last + 1:
+            yield first, last
+            first = start
+        last = max(last, end)
+    yield first, last

@@ -103,3 +103,10 @@ def test_two_interfaces_of_one_mac_are_named() -> None:
     pair = Topology(source="x.xml", nodes=(Node(name="a"), Node(name="b")), lans=(Lan(name="l", members=members),))
     with pytest.raises(TopologyMeaningError, match="b eth0: the MAC address 02:00:00:00:00:01 is also that of a eth0"):
         experiment(pair, STAR)
+
+
+def test_names_that_are_too_long_together_are_refused_for_every_node() -> None:
+    long = ExperimentId("p" * 32, "e" * 32)
+    with pytest.raises(TopologyMeaningError) as caught:
+        experiment(topology({"l": f"{'a' * 32} {'b' * 32} c"}), long)
+    assert [problem.element for problem in caught.value.problems] == ["a" * 32, "b" * 32]

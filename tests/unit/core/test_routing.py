@@ -1,12 +1,16 @@
 """Static routes: shortest ways, joined where one entry says the same."""
 
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+
 import pytest
 from builders import star, topology
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benito.addressing import assign_addresses
 from benito.errors import TopologyMeaningError
 from benito.model import ManualRoute, Routing, Topology
-from benito.routing import Routes, compute_routes
+from benito.routing import Routes, _joined, compute_routes
 
 
 def routes(of: Topology) -> Routes:
@@ -64,3 +68,11 @@ def test_every_unroutable_line_is_reported() -> None:
 
 def test_parts_that_are_not_connected_have_no_routes_between_them() -> None:
     assert lines(topology({"l0": "a b", "l1": "c d"}), "a") == []
+
+
+@given(st.lists(st.tuples(st.integers(min_value=0, max_value=60), st.integers(min_value=24, max_value=28)), min_size=1))
+def test_joined_routes_cover_just_what_they_were_made_of(blocks: list[tuple[int, int]]) -> None:
+    networks = {IPv4Network((0x0A000000 + number * 16, length), strict=False) for number, length in blocks}
+    hop = IPv4Address("10.9.9.9")
+    joined = [route.destination for route in _joined(dict.fromkeys(networks, hop))]
+    assert joined == list(collapse_addresses(networks))
