@@ -36,14 +36,15 @@ _TOPDL_WORDS = Words(
 )
 
 
-def read_topology(path: Path, *, limits: ReadLimits = ReadLimits()) -> Topology:  # noqa: B008 - frozen
-    """The topology that a file describes: `.ns` and `.tcl` are NS2, anything else is TopDL.
+def read_topology(path: Path, *, limits: ReadLimits | None = None) -> Topology:
+    """The topology that a file describes: `.ns` and `.tcl` are NS2, anything else is TopDL. Limits that are not given
+    are those of the environment.
 
     Raises TopologySyntaxError where the file cannot be read, TopologyMeaningError where it can be read but not be
     meant; both hold every problem that was found. What a user should know besides is in the topology's `warnings`.
     """
     with _uncollected():
-        return _read(path, limits)
+        return _read(path, ReadLimits.from_environment() if limits is None else limits)
 
 
 @contextmanager

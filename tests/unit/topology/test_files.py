@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benito.errors import TopologySyntaxError
+from benito.errors import TopologyError, TopologySyntaxError, UsageError
 from benito.topology import ReadLimits, read_topology
 
 
@@ -80,3 +80,15 @@ def test_more_interfaces_than_one_experiment_may_have_are_refused(refusal: Calla
     text = 'set ns [new Simulator]\nset a [$ns node]\nset l [$ns make-lan "a a a" 1Mb 0]\n$ns run\n'
     said = refusal(text, limits=ReadLimits(interfaces=2))
     assert "3 interfaces are more than the 2" in said
+
+
+def test_the_node_limit_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "three.ns"
+    file.write_text("set ns [new Simulator]\nset a [$ns node]\nset b [$ns node]\nset c [$ns node]\n$ns run\n")
+    assert len(read_topology(file).nodes) == 3
+    monkeypatch.setenv("BENITO_NODE_LIMIT", "2")
+    with pytest.raises(TopologyError, match="2"):
+        read_topology(file)
+    monkeypatch.setenv("BENITO_NODE_LIMIT", "many")
+    with pytest.raises(UsageError, match="BENITO_NODE_LIMIT is 'many'"):
+        read_topology(file)
