@@ -12,7 +12,7 @@ from benito.names import ExperimentId
 from benito.paths import StatePaths
 from benito.plan import NodePlan, PnodePlan
 from benito.seams import Lack, Progress, quiet
-from benito.status import BootStatus, NodeStatus
+from benito.status import NodeStatus
 from benito_domains.checks import image_lacks, libvirt_lacks, root_lacks
 from benito_domains.config import config_files, inner_argv
 from benito_domains.hypervisor import Libvirt
@@ -23,6 +23,7 @@ from benito_domains.mounts import mount_root, owned_copy, unmount_below
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
 from benito_domains.parallel import in_parallel
 from benito_domains.render import ContainerFiles, container_xml
+from benito_domains.watch import domain_statuses
 
 
 class LxcDriver:
@@ -83,21 +84,7 @@ class LxcDriver:
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """Each node by its domain's state and its own report."""
-        domains = self._libvirt.domains()
-        seen: dict[str, NodeStatus] = {}
-        for node in nodes:
-            domain = domains.get(node.uuid)
-            if domain is None:
-                continue
-            files = self._files(experiment, node.name)
-            status = files.read_status()
-            if not domain.active:
-                reason = self._libvirt.why_inactive(node.dns_name, node.uuid)
-                words = files.last_words()
-                reason = f"{reason}; its last words: {words}" if words else reason
-                status = NodeStatus(boot=BootStatus.DEAD, exit_code=status.exit_code, reason=reason)
-            seen[node.name] = status
-        return seen
+        return domain_statuses(self._libvirt, self._paths, experiment, nodes)
 
     def argv(
         self,

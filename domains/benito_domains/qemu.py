@@ -9,7 +9,7 @@ from benito.names import ExperimentId
 from benito.paths import StatePaths
 from benito.plan import NodePlan, PnodePlan
 from benito.seams import Lack, Progress, quiet
-from benito.status import BootStatus, NodeStatus
+from benito.status import NodeStatus
 from benito_domains.checks import image_lacks, libvirt_lacks, program_lacks, root_lacks
 from benito_domains.config import config_files
 from benito_domains.hypervisor import UNDEFINE_ALL, Domain, Libvirt
@@ -20,6 +20,7 @@ from benito_domains.leftovers import delete_stale_devices
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
 from benito_domains.parallel import in_parallel
 from benito_domains.render import MachineFiles, machine_xml
+from benito_domains.watch import domain_statuses
 
 
 class QemuDriver:
@@ -95,21 +96,7 @@ class QemuDriver:
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """Each node by its domain's state and its own report."""
-        domains = self._libvirt.domains()
-        seen: dict[str, NodeStatus] = {}
-        for node in nodes:
-            domain = domains.get(node.uuid)
-            if domain is None:
-                continue
-            files = self._files(experiment, node.name)
-            status = files.read_status()
-            if not domain.active:
-                reason = self._libvirt.why_inactive(node.dns_name, node.uuid)
-                words = files.last_words()
-                reason = f"{reason}; its last words: {words}" if words else reason
-                status = NodeStatus(boot=BootStatus.DEAD, exit_code=status.exit_code, reason=reason)
-            seen[node.name] = status
-        return seen
+        return domain_statuses(self._libvirt, self._paths, experiment, nodes)
 
     def argv(self, plan: PnodePlan, node: NodePlan, command: Sequence[str], *, terminal: bool) -> list[str]:
         """ssh over the control network."""
