@@ -100,7 +100,7 @@ class XmlDocument:
     def _check_root(self, root: etree._Element) -> None:
         document = root.getroottree().docinfo
         if document.doctype or document.internalDTD is not None:
-            raise syntax_error(self.path, "TopDL may not have a DTD", hint="remove the declaration")
+            raise syntax_error(self.path, "the file may not have a DTD", hint="remove the declaration")
         self._check_attributes(root)
         most = self._limits.xml_depth
         deep = etree.XPath(f"({'/'.join('*' * most)})[1]")(root)
@@ -117,7 +117,7 @@ def _check_text(path: Path, text: str) -> None:
                 path, "this is an HTML page, not TopDL", hint="download the file itself, not the page that shows it"
             )
         line = text.count("\n", 0, text.find(found[0])) + 1
-        raise syntax_error(path, f"TopDL may not have a DTD: {found[0]}", line=line, hint="remove the declaration")
+        raise syntax_error(path, f"the file may not have a DTD: {found[0]}", line=line, hint="remove the declaration")
     declared = _ENCODING.match(text)
     if declared and declared[1].lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
         raise syntax_error(path, f"the file calls itself {declared[1]}; only UTF-8 is read", line=1)

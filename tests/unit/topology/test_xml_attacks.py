@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benito.errors import TopologySyntaxError
-from benito.topology import read_topology
+from benito.errors import TopologyError, TopologySyntaxError
+from benito.topology import ReadLimits, read_topology
 
 Refusal = Callable[[str, str], str]
 
@@ -20,9 +20,9 @@ QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f'<!DOCTYPE r [<!ENTITY l0 "lol">{LAUGHS}]><experiment>&l9;</experiment>', "TopDL may not have a DTD"),
-        (QUADRATIC, "TopDL may not have a DTD"),
-        ("<?xml version='1.0'?>\n<!-- x -->\n<!doctype r><experiment/>", "TopDL may not have a DTD"),
+        (f'<!DOCTYPE r [<!ENTITY l0 "lol">{LAUGHS}]><experiment>&l9;</experiment>', "the file may not have a DTD"),
+        (QUADRATIC, "the file may not have a DTD"),
+        ("<?xml version='1.0'?>\n<!-- x -->\n<!doctype r><experiment/>", "the file may not have a DTD"),
         ("<!DOCTYPE html><html></html>", "this is an HTML page, not TopDL"),
         ("<experiment>&undefined;</experiment>", "the XML is not well-formed"),
         ("<a>" * 100_000, "the XML is not well-formed"),
@@ -32,8 +32,8 @@ QUADRATIC = f'<!DOCTYPE r [<!ENTITY a "{"x" * 50_000}">]><experiment>{"&a;" * 50
         ("<n/>" * (2 << 20), "the file has 2097152 tags, more than 1900000"),
         (f"<e><elements>{'<n/>' * 1_800_000}</elements></e>", "the file is read no further"),
         (f"<e>{'<elements><computer/></elements>' * 400_000}</e>", "the file has more than 100000 nodes"),
-        (f"<e><elements><computer>{'<interface/>' * 70_000}</computer></elements></e>", "more than 65000 interfaces"),
-        (f"<e>{'<substrates/>' * 70_000}</e>", "more than 65000 substrates"),
+        (f"<e><elements><computer>{'<interface/>' * 70_000}</computer></elements></e>", "is on no substrate"),
+        (f"<e>{'<substrates/>' * 70_000}</e>", "cannot name a substrate"),
         (f"<a {MANY}/>", "an element has more than 64 attributes"),
         ("<!--" * (1 << 20), "not well-formed"),
         ("<?" * (1 << 20), "not well-formed"),
@@ -89,3 +89,17 @@ def test_only_utf8_is_read(refusal: Refusal, tmp_path: Path, encoding: str) -> N
     path.write_bytes("<experiment>ü</experiment>".encode(encoding))
     with pytest.raises(TopologySyntaxError, match=r"not UTF-8|control character"):
         read_topology(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"<e><elements><computer>{'<interface/>' * 20}</computer></elements></e>", "interfaces"),
+        (f"<e>{'<substrates/>' * 20}</e>", "substrates"),
+    ],
+)
+def test_a_file_with_more_than_its_limit_is_stopped_there(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "t.xml"
+    path.write_text(text)
+    with pytest.raises(TopologyError, match=f"more than 10 {what}"):
+        read_topology(path, limits=ReadLimits(interfaces=10))
