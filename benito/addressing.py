@@ -9,9 +9,10 @@ Emulab's rule: see `benito.emulab_addressing`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import pairwise
 
 from benito.emulab_addressing import emulab_hosts, emulab_networks
-from benito.errors import Problem, TopologyMeaningError
+from benito.errors import Problem, Severity, TopologyMeaningError
 from benito.model import Lan, Topology, network_of
 from benito.policy import AddressRule
 
@@ -28,13 +29,16 @@ def assign_addresses(topology: Topology, rule: AddressRule = AddressRule.CONTAIN
     is_emulab = rule is AddressRule.EMULAB
     networks = emulab_networks(topology.lans) if is_emulab else _containers_networks(topology.lans)
     addresses: dict[tuple[str, int], IPv4Interface] = {}
+    taken = {member.address for lan in topology.lans for member in lan.members if member.address is not None}
     for lan in topology.lans:
         network = networks[lan.name]
+        if is_emulab:  # it looks no further than the link at hand
+            taken = {member.address for member in lan.members if member.address is not None}
         if network is None:
             problems.append(_no_room(topology, lan, "Ran out of subnets." if is_emulab else f"{POOL} is used up"))
             continue
         hosts = emulab_hosts(network) if is_emulab else network.hosts()
-        if not _number_members(lan, network, iter(hosts), addresses):
+        if not _number_members(lan, network, iter(hosts), taken, addresses):
             size = network.num_addresses - 2
             problems.append(
                 _no_room(topology, lan, f"{network} has {size} addresses, it has {len(lan.members)} members")
@@ -42,6 +46,27 @@ def assign_addresses(topology: Topology, rule: AddressRule = AddressRule.CONTAIN
     if problems:
         raise TopologyMeaningError(problems)
     return addresses
+
+
+def overlaps(topology: Topology, addresses: Addresses) -> list[Problem]:
+    """Warnings of LANs whose subnets the file lets overlap: no route can tell them apart."""
+    networks = {
+        lan.name: addresses[lan.members[0].node, lan.members[0].port].network for lan in topology.lans if lan.members
+    }
+    placed = [(networks[lan.name], lan) for lan in topology.lans if lan.name in networks]
+    placed.sort(key=lambda pair: (pair[0].network_address, pair[0].prefixlen))
+    return [
+        Problem(
+            file=topology.source,
+            line=second.line,
+            element=second.name,
+            message=f"its subnet {other} overlaps {network} of {first.name}: no route can tell them apart",
+            hint="give each link and LAN a subnet of its own",
+            severity=Severity.WARNING,
+        )
+        for (network, first), (other, second) in pairwise(placed)
+        if network.overlaps(other)
+    ]
 
 
 def _containers_networks(lans: Sequence[Lan]) -> Mapping[str, IPv4Network | None]:
@@ -60,14 +85,18 @@ def _containers_networks(lans: Sequence[Lan]) -> Mapping[str, IPv4Network | None
 
 
 def _number_members(
-    lan: Lan, network: IPv4Network, hosts: Iterator[IPv4Address], addresses: dict[tuple[str, int], IPv4Interface]
+    lan: Lan,
+    network: IPv4Network,
+    hosts: Iterator[IPv4Address],
+    taken: set[IPv4Address],
+    addresses: dict[tuple[str, int], IPv4Interface],
 ) -> bool:
-    taken = {member.address for member in lan.members}
     free = (host for host in hosts if host not in taken)
     for member in lan.members:
         address = member.address if member.address is not None else next(free, None)
         if address is None:
             return False
+        taken.add(address)
         addresses[member.node, member.port] = IPv4Interface((address, network.prefixlen))
     return True
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import NAMESPACE_URL, uuid5
 
-from benito.addressing import Addresses, assign_addresses
+from benito.addressing import Addresses, assign_addresses, overlaps
 from benito.embedding import Embedding, embed
 from benito.errors import Problem, Severity, TopologyMeaningError
 from benito.hosts import hosts_text
@@ -80,7 +80,7 @@ def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Exp
         macs=macs,
         routes=compute_routes(resolved, addresses),
         embedding=embed(resolved.nodes, resolved.lans, policy),
-        warnings=(*topology.warnings, *_substitutions(resolved)),
+        warnings=(*topology.warnings, *_substitutions(resolved), *overlaps(resolved, addresses)),
     )
 
 

@@ -11,7 +11,7 @@ from builders import topology
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benito.addressing import assign_addresses
+from benito.addressing import assign_addresses, overlaps
 from benito.emulab_addressing import TclArray, emulab_hosts, subnet_order
 from benito.errors import TopologyMeaningError
 from benito.model import Topology
@@ -184,3 +184,11 @@ def test_a_crowd_that_emulab_cannot_number_is_named() -> None:
 
 def test_the_last_host_is_one_where_emulab_gives_up() -> None:
     assert list(emulab_hosts(IPv4Network("10.0.0.0/30"))) == [IPv4Address("10.0.0.2"), IPv4Address("10.0.0.1")]
+
+
+def test_two_lans_that_the_file_puts_in_one_subnet_are_warned_of_and_share_no_address() -> None:
+    both = topology({"l0": "a b", "l1": "b c"}, given={("a", "l0"): "10.1.1.1", ("c", "l1"): "10.1.1.9"})
+    addresses = assign_addresses(both)
+    assert len({address.ip for address in addresses.values()}) == 4
+    (warning,) = overlaps(both, addresses)
+    assert "l1: its subnet 10.1.1.0/24 overlaps 10.1.1.0/24 of l0" in str(warning)
