@@ -18,7 +18,7 @@ from benito.paths import make_directory
 from benito.plan import ExperimentPlan, PnodePlan
 from benito.planner import SLOTS
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE experiment (
     slot INTEGER PRIMARY KEY,
@@ -224,4 +224,6 @@ class Store:
                 )
             if version == 0:
                 database.execute(_SCHEMA)
-                database.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version == 1 and "pnodes" not in {row[1] for row in database.execute("PRAGMA table_info(experiment)")}:
+                database.execute("ALTER TABLE experiment ADD COLUMN pnodes TEXT NOT NULL DEFAULT 'pnode-0000'")
+            database.execute(f"PRAGMA user_version = {_VERSION}")

@@ -1,5 +1,6 @@
 """The whole flow over drivers that remember: up, failure, crash, down."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,29 @@ def test_exec_runs_where_the_pattern_fits(world: World) -> None:
 )
 def test_an_experiment_is_named_after_its_file(path: str, name: str) -> None:
     assert default_name(Path(path)) == name
+
+
+def test_a_store_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.controller.up(experiment(star(1)), data=b"")
+    with sqlite3.connect(world.paths.store) as database:
+        database.execute("ALTER TABLE experiment DROP COLUMN pnodes")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    again = World(tmp_path)
+    again.controller.down(STAR)
+    assert again.controller.experiments() == []
+
+
+def test_a_plan_of_another_version_stops_nobody_else(world: World) -> None:
+    world.controller.up(experiment(star(1)), data=b"")
+    other = ExperimentId("lab", "two")
+    world.controller.up(experiment(star(1), other), data=b"")
+    with sqlite3.connect(world.paths.store) as database:
+        database.execute("UPDATE experiment SET plan = '{\"version\": 99}' WHERE eid = 'star'")
+    database.close()
+    assert world.controller.find_node("center.two") == (other, "center")
+    with pytest.raises(StoreError, match="the plan of lab/star is of another version"):
+        world.controller.status(STAR)
+    world.controller.down(STAR)
+    assert [record.id for record in world.controller.experiments()] == [other]

@@ -1,7 +1,7 @@
 """Names: what is let in, and what the kernel gets."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benito.errors import UsageError
@@ -52,6 +52,7 @@ def test_an_experiment_is_named_with_or_without_its_project() -> None:
         ExperimentId.parse("a/b/c")
 
 
+@settings(deadline=None)
 @given(LABELS, LABELS, LABELS)
 def test_kernel_names_fit_and_marks_tell_the_owner(pid: str, eid: str, node: str) -> None:
     experiment = ExperimentId(pid, eid)

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 import pytest
 from builders import star, topology
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benito.addressing import assign_addresses
@@ -70,6 +70,7 @@ def test_parts_that_are_not_connected_have_no_routes_between_them() -> None:
     assert lines(topology({"l0": "a b", "l1": "c d"}), "a") == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(min_value=0, max_value=60), st.integers(min_value=24, max_value=28)), min_size=1))
 def test_joined_routes_cover_just_what_they_were_made_of(blocks: list[tuple[int, int]]) -> None:
     networks = {IPv4Network((0x0A000000 + number * 16, length), strict=False) for number, length in blocks}
