@@ -5,9 +5,8 @@ asked.
 """
 
 import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -91,12 +90,11 @@ def already_there(record: Record) -> ExperimentExists:
 
 
 class Store:
-    """The file is opened at first use and made if it is not there."""
+    """The file is made at first use. Any thread may call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._mutex = threading.Lock()  # one connection, many threads
+        self._is_current = False
 
     def add(self, experiment: ExperimentId, *, source: str, data: bytes) -> Record:
         """Enters a new experiment, swapped out. Raises ExperimentExists, also for a name that differs in case only."""
@@ -194,7 +192,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            with self._mutex, self._open() as database:
+            with closing(self._open()) as database, database:
                 database.execute("BEGIN IMMEDIATE")
                 yield database
         except (sqlite3.Error, OSError) as error:
@@ -203,15 +201,20 @@ class Store:
             ) from error
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            make_directory(self._path.parent)
-            database = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        """A connection of its own for each transaction, so that threads share none and none is left open."""
+        make_directory(self._path.parent)
+        database = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        try:
             self._path.chmod(0o600)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-            self._migrate(database)
-            self._connection = database
-        return self._connection
+            if not self._is_current:
+                self._migrate(database)
+                self._is_current = True
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         database.execute("BEGIN IMMEDIATE")
