@@ -29,8 +29,6 @@ _FIRST_UID = 0x60000000
 _UIDS_PER_EXPERIMENT = 65536
 #: libvirt keeps a container's socket at /run/libvirt/lxc/NAME.sock, and the kernel takes 107 bytes for such a path.
 _DOMAIN_NAME_LETTERS = 85
-#: How many experiments a controller can keep apart by user ids.
-SLOTS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

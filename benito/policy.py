@@ -32,3 +32,6 @@ class Policy:
 MEMORY_MIB: Mapping[Kind, int] = {Kind.QEMU: 128, Kind.OPENVZ: 256, Kind.PROCESS: 0, Kind.EMBEDDED_PNODE: 0}
 
 DEFAULT_IMAGE = "micro"
+
+#: How many experiments a controller can keep apart by user ids.
+SLOTS = 4096

@@ -15,7 +15,7 @@ from benito.errors import ExperimentExists, ExperimentMissing, NodeManagerError,
 from benito.names import ExperimentId, interface_group
 from benito.paths import make_directory
 from benito.plan import ExperimentPlan, PnodePlan
-from benito.planner import SLOTS
+from benito.policy import SLOTS
 
 _VERSION = 2
 _SCHEMA = """

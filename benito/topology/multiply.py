@@ -24,7 +24,7 @@ def multiply(
     chosen: Collection[str],
     copies: int,
     *,
-    limits: ReadLimits = ReadLimits(),  # noqa: B008 - frozen
+    limits: ReadLimits | None = None,
 ) -> Topology:
     """The topology with `copies` of each chosen node; the first of them is the node itself.
 
@@ -36,6 +36,7 @@ def multiply(
     Raises UsageError for a number below 1 or a result that no file may have, TopologyMeaningError for names that
     clash or grow too long.
     """
+    limits = ReadLimits.from_environment() if limits is None else limits
     if copies < 1:
         raise UsageError(f"{copies} copies cannot be made", hint="1 or more; 1 changes nothing")
     chosen = frozenset(chosen)

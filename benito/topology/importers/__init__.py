@@ -25,12 +25,13 @@ _READERS: Mapping[str, Callable[[Path, ReadLimits, Findings], Topology]] = {
 }
 
 
-def import_topology(path: Path, *, limits: ReadLimits = ReadLimits()) -> Topology:  # noqa: B008 - frozen
+def import_topology(path: Path, *, limits: ReadLimits | None = None) -> Topology:
     """The topology that a foreign file describes, known by its ending: GraphML or containerlab.
 
     Raises TopologySyntaxError where the file cannot be read, TopologyMeaningError with every problem where it can be
     read but not be meant.
     """
+    limits = ReadLimits.from_environment() if limits is None else limits
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise syntax_error(
