@@ -7,6 +7,7 @@
     │   └─ TopologyMeaningError  it can be read, but not be meant
     ├─ EmbeddingError      no room, or a placement nobody has      3
     ├─ TestbedError        the testbed cannot give what is asked   4
+    │   └─ SiteError             every problem of the site file
     ├─ HypervisorError     libvirt, a container or a namespace     5
     ├─ LinkError           the kernel's links and shaping          6
     │   └─ KernelFeatureMissing
@@ -94,6 +95,14 @@ class TestbedError(BenitoError):
 
     exit_code = 4
     __test__ = False  # not a test class, whatever pytest makes of the name
+
+
+class SiteError(TestbedError):
+    """All problems of the site file at once: the testbed's description is at fault, not the experiment."""
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems), hint=hint)
+        self.problems = tuple(problems)
 
 
 class HypervisorError(BenitoError):

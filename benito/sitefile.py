@@ -1,0 +1,347 @@
+"""Reads the site file: TOML into a `Site`, with every mistake told at once, each with its line.
+
+`docs/placement.md` describes the file. What it leaves out is `benito.site`'s default; a key that nobody knows is
+refused, because a misspelt limit would be no limit.
+"""
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from benito import sitewords as words
+from benito.errors import SiteError, TopologySyntaxError
+from benito.model import Kind
+from benito.site import DEFAULT_NEEDS, Need, Overcommit, PnodeType, Site
+from benito.topology.findings import Findings
+from benito.topology.quantities import Rejection
+from benito.topology.source import read_text
+
+#: Where a machine's site file stands if nobody names another.
+DEFAULT_SITE_FILE = Path("/etc/benito/site.toml")
+VARIABLE = "BENITO_SITE"
+
+_T = TypeVar("_T")
+#: The keys and list numbers (from 1) that lead to a value.
+_Place = tuple[str | int, ...]
+
+_MOST_BYTES = 1 << 20
+#: tomllib's time grows with the square of a key's parts, and it calls itself for each level of nesting.
+_MOST_PARTS = _MOST_DEPTH = 32
+_SITE_KEYS = ("name", "unlimited_rate", "may_not_share", "overcommit", "kinds", "pnodes")
+_KIND_KEYS = ("memory", "cores", "disk")
+_PNODE_KEYS = ("type", "names", "count", "memory", "cores", "disk", "uplink", "most_nodes", "features")
+_KINDS = tuple(kind.value for kind in Kind)
+_ALL = "all"
+
+
+def find_site(option: Path | None) -> Path | None:
+    """The site file that holds: the option's, else that of `BENITO_SITE`, else `DEFAULT_SITE_FILE`, else None.
+
+    A file that was named need not exist; `read_site` says so.
+    """
+    if option is not None:
+        return option
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    try:
+        return DEFAULT_SITE_FILE if DEFAULT_SITE_FILE.exists() else None
+    except OSError:
+        return DEFAULT_SITE_FILE  # it may be there but not be looked at: read_site says why
+
+
+def read_site(path: Path) -> Site:
+    """The site that a file describes. Raises SiteError with everything that is wrong with the file."""
+    findings = Findings(path)
+    text = _read(path)
+    try:
+        lines = _Lines(text)
+        document = tomllib.loads(text)
+    except _Unreadable as error:
+        findings.error(str(error), line=error.line)
+    except tomllib.TOMLDecodeError as error:
+        _tell_syntax(findings, str(error), text)
+    except ValueError:  # what int() says of more digits than it takes; tomllib lets it through
+        found = re.search(r"[0-9][0-9_]{4000}", text)
+        line = text.count("\n", 0, found.start()) + 1 if found else None
+        findings.error("this is not TOML: a number has too many digits", line=line)
+    else:
+        site = _Reader(findings, lines).site(document)
+        if not findings.has_errors:
+            return site
+    raise SiteError(findings.errors)
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_text(path, most_bytes=_MOST_BYTES)
+    except TopologySyntaxError as error:
+        absent = isinstance(error.__cause__, OSError)
+        hint = f"{VARIABLE} may name another" if absent else "a site file is a text file: TOML in UTF-8"
+        raise SiteError([replace(problem, hint=hint) for problem in error.problems]) from error
+
+
+def _tell_syntax(findings: Findings, message: str, text: str) -> None:
+    found = re.fullmatch(r"(.*) \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)", message, re.DOTALL)
+    what, line, column = found.groups() if found else (message, None, None)
+    where = f", column {column}" if column else ""
+    last = text.rstrip("\n").count("\n") + 1
+    findings.error(f"this is not TOML{where}: {what[:200]}", line=int(line) if line else last)
+
+
+# Without possessive quantifiers: Python 3.11's first releases match less with them than they should.
+_IN_QUOTES = r"""\"[^\"\\\n]*(?:\\[^\n][^\"\\\n]*)*"""
+_PART = re.compile(rf"""[ \t]*({_IN_QUOTES}\"|'[^'\n]*'|[^\s\"'#\[\]{{}}=.,]+)[ \t]*""")
+_BRACKETS = re.compile(r"[ \t]*(\[?\[?)")
+_TOKEN = re.compile(
+    r"""\"{3}(?:[^\\]|\\.)*?(?:\"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
+    rf"""|{_IN_QUOTES}\"?|'[^'\n]*'?|\#[^\n]*|[\[\]{{}}=.,\n]""",
+    re.DOTALL,
+)
+
+
+_LONG_KEY = f"a key has more than {_MOST_PARTS} parts"
+_DEEP_VALUE = f"a value is nested deeper than {_MOST_DEPTH} levels"
+
+
+class _Unreadable(Exception):
+    """What tomllib must not be given, and its line."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Lines:
+    """On which line each key of a TOML text stands: tomllib does not say.
+
+    A value inside another (of a list, of an inline table) has the line on which the outer one begins.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Takes any text, TOML or not. Raises _Unreadable for what would cost tomllib hours or its stack."""
+        self._lines: dict[_Place, int] = {}
+        self._counts: dict[_Place, int] = {}
+        position, line = 0, 1
+        table: _Place = ()
+        while position < len(text):
+            brackets = _BRACKETS.match(text, position)
+            width = len(brackets[1]) if brackets else 0
+            key, position = _key(text, brackets.end() if brackets else position, line)
+            if key and width and text.startswith("]", position):
+                table = self._enter(key, line, is_list=width > 1)
+                position += width
+            elif key and text.startswith("=", position):
+                self._note(table, key, line)
+            end = _statement_end(text, position, line)
+            line += text.count("\n", position, end)
+            position = end
+
+    def of(self, place: _Place) -> int | None:
+        """The line of a value, else of what holds it; None for what has no line."""
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place)
+
+    def _enter(self, key: tuple[str, ...], line: int, *, is_list: bool) -> _Place:
+        place: _Place = ()
+        for number, part in enumerate(key, start=1):
+            place = (*place, part)
+            self._lines.setdefault(place, line)
+            if is_list and number == len(key):
+                self._counts[place] = self._counts.get(place, 0) + 1
+            if place in self._counts:
+                place = (*place, self._counts[place])
+                self._lines.setdefault(place, line)
+        return place
+
+    def _note(self, table: _Place, key: tuple[str, ...], line: int) -> None:
+        for length in range(1, len(key) + 1):
+            self._lines.setdefault((*table, *key[:length]), line)
+
+
+def _key(text: str, position: int, line: int) -> tuple[tuple[str, ...], int]:
+    """The parts of the key at `position`, and where it ends. Escapes stay: such a key has the line of its table."""
+    parts: list[str] = []
+    while found := _PART.match(text, position):
+        parts.append(found[1].strip("\"'"))
+        position = found.end()
+        if len(parts) > _MOST_PARTS:
+            raise _Unreadable(_LONG_KEY, line)
+        if not text.startswith(".", position):
+            break
+        position += 1
+    return tuple(parts), position
+
+
+def _statement_end(text: str, position: int, line: int) -> int:
+    depth = parts = 0
+    for found in _TOKEN.finditer(text, position):
+        mark = found[0]
+        parts = parts + 1 if mark == "." else 0 if mark in "[]{}=,\n" else parts
+        depth += (mark in "[{") - (mark in "]}")
+        if parts > _MOST_PARTS or depth > _MOST_DEPTH:
+            raise _Unreadable(_LONG_KEY if parts > _MOST_PARTS else _DEEP_VALUE, line)
+        if mark == "\n" and depth <= 0:
+            return found.end()
+    return len(text)
+
+
+class _Reader:
+    """Makes a site of what TOML said. What is wrong becomes a finding, and its default is used to read on."""
+
+    def __init__(self, findings: Findings, lines: _Lines) -> None:
+        self.findings, self._lines = findings, lines
+        self._types: dict[str, int | None] = {}
+        self._hosts: dict[str, int | None] = {}
+
+    def site(self, document: Mapping[str, object]) -> Site:
+        table = self._table((), document, _SITE_KEYS)
+        nothing: list[object] = []
+        return Site(
+            name=self._take(table, (), "name", words.title, "site"),
+            pnode_types=self._pnode_types(table),
+            needs=self._needs(table.get("kinds", {})),
+            overcommit=self._overcommit(table.get("overcommit", {})),
+            unlimited_kbps=self._take(table, (), "unlimited_rate", words.rate_kbps, 1_000_000),
+            may_not_share=tuple(self._pairs(self._take(table, (), "may_not_share", words.list_of, nothing))),
+        )
+
+    def _error(self, place: _Place, wrong: Rejection) -> None:
+        element = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in place)
+        self.findings.error(
+            wrong.message, line=self._lines.of(place), element=element.removeprefix("."), hint=wrong.hint
+        )
+
+    def _parse(self, place: _Place, value: object, parse: Callable[[object], _T]) -> _T | None:
+        try:
+            return parse(value)
+        except Rejection as wrong:
+            self._error(place, wrong)
+            return None
+
+    def _take(
+        self, table: Mapping[str, object], place: _Place, key: str, parse: Callable[[object], _T], default: _T
+    ) -> _T:
+        value = self._parse((*place, key), table[key], parse) if key in table else None
+        return default if value is None else value
+
+    def _table(self, place: _Place, value: object, known: tuple[str, ...]) -> Mapping[str, object]:
+        """The values of the known keys; an error for every other key, and for what is no table."""
+        if not isinstance(value, dict):
+            self._error(
+                place, Rejection(f"a table is expected, not {words.shown(value)}", f"its keys: {' '.join(known)}")
+            )
+            return {}
+        for key in value:
+            if key not in known:
+                hint = self.findings.propose(key, known) or f"known keys: {' '.join(known)}"
+                self._error((*place, key), Rejection("this key is not known", hint))
+        return {key: value[key] for key in known if key in value}
+
+    def _overcommit(self, value: object) -> Overcommit:
+        place, default = ("overcommit",), Overcommit()
+        table = self._table(place, value, ("memory", "cores", "disk", "uplink"))
+        uplink = self._take(table, place, "uplink", words.uplink_factor, 1.0)
+        return Overcommit(
+            memory=self._take(table, place, "memory", words.factor, default.memory),
+            cores=self._take(table, place, "cores", words.factor, default.cores),
+            disk=self._take(table, place, "disk", words.factor, default.disk),
+            uplink=None if uplink == math.inf else uplink,
+        )
+
+    def _needs(self, value: object) -> Mapping[Kind, Need]:
+        needs = dict(DEFAULT_NEEDS)
+        for name, of_kind in self._table(("kinds",), value, _KINDS).items():
+            place, need = ("kinds", name), needs[Kind(name)]
+            table = self._table(place, of_kind, _KIND_KEYS)
+            needs[Kind(name)] = Need(
+                memory_kib=self._take(table, place, "memory", words.need_kib, need.memory_kib),
+                cores_milli=self._take(table, place, "cores", words.need_cores_milli, need.cores_milli),
+                disk_mib=self._take(table, place, "disk", words.need_mib, need.disk_mib),
+            )
+        return needs
+
+    def _pairs(self, values: list[object]) -> Iterator[tuple[Kind, Kind]]:
+        seen: set[frozenset[Kind]] = set()
+        for number, value in enumerate(values, start=1):
+            pair = self._parse(("may_not_share", number), value, words.pair)
+            if pair is not None and frozenset(pair) in seen:
+                self._error(("may_not_share", number), Rejection("this pair stands here twice", "remove one"))
+            elif pair is not None:
+                seen.add(frozenset(pair))
+                yield pair
+
+    def _pnode_types(self, table: Mapping[str, object]) -> tuple[PnodeType, ...]:
+        values = table.get("pnodes", [])
+        if not isinstance(values, list):
+            self._error(("pnodes",), Rejection(f"a list is expected, not {words.shown(values)}", "write [[pnodes]]"))
+            return ()
+        if not values:
+            self._error(("pnodes",), Rejection("the site has no pnodes", "describe at least one type under [[pnodes]]"))
+        return tuple(self._pnode_type(("pnodes", number), value) for number, value in enumerate(values, start=1))
+
+    def _pnode_type(self, place: _Place, value: object) -> PnodeType:
+        table = self._table(place, value, _PNODE_KEYS)
+        names = self._host_names((*place, "names"), table["names"]) if "names" in table else ()
+        if "names" in table and "count" in table:
+            self._error((*place, "count"), Rejection("names and count exclude each other", "remove one of them"))
+        return PnodeType(
+            name=self._type_name(place, table) if isinstance(value, dict) else "",
+            count=len(names) if names else self._take(table, place, "count", words.count, 1),
+            names=names,
+            memory_mib=self._take(table, place, "memory", words.capacity_mib, None),
+            cores=self._take(table, place, "cores", words.cores, None),
+            disk_mib=self._take(table, place, "disk", words.capacity_mib, None),
+            uplink_kbps=self._take(table, place, "uplink", words.rate_kbps, None),
+            most_nodes=self._most_nodes((*place, "most_nodes"), table.get("most_nodes", {})),
+            features=self._features((*place, "features"), table.get("features", [])),
+        )
+
+    def _type_name(self, place: _Place, table: Mapping[str, object]) -> str:
+        place = (*place, "type")
+        if "type" not in table:
+            self._error(place, Rejection("the type is missing", 'name the pnode type: type = "pc2133"'))
+            return ""
+        name = self._parse(place, table["type"], words.word)
+        if name is not None:
+            hint = "give each type one [[pnodes]] with all its names"
+            self._once(self._types, name, place, f"the type {name} stands already", hint)
+        return name or ""
+
+    def _host_names(self, place: _Place, value: object) -> tuple[str, ...]:
+        values = self._parse(place, value, words.list_of)
+        if values is not None and not values:
+            self._error(place, Rejection("the list is empty", "name at least one host, or give a count"))
+        names = []
+        for number, item in enumerate(values or [], start=1):
+            name = self._parse((*place, number), item, words.host)
+            if name is not None:
+                # Upper and lower case are the same host to DNS.
+                said = f"the host {name} stands already"
+                self._once(self._hosts, name.casefold(), (*place, number), said, "name each host once")
+                names.append(name)
+        return tuple(names)
+
+    def _once(self, seen: dict[str, int | None], name: str, place: _Place, message: str, hint: str) -> None:
+        if name in seen:
+            line = f" in line {seen[name]}" if seen[name] else ""
+            self._error(place, Rejection(f"{message}{line}", hint))
+        seen.setdefault(name, self._lines.of(place))
+
+    def _most_nodes(self, place: _Place, value: object) -> Mapping[Kind | None, int]:
+        table = self._table(place, value, (_ALL, *_KINDS))
+        limits: dict[Kind | None, int] = {}
+        for name in table:
+            limit = self._parse((*place, name), table[name], words.count if name == _ALL else words.count_or_none)
+            limits[None if name == _ALL else Kind(name)] = limit or 0
+        return limits
+
+    def _features(self, place: _Place, value: object) -> frozenset[str]:
+        values = self._parse(place, value, words.list_of) or []
+        found = [self._parse((*place, number), item, words.word) for number, item in enumerate(values, start=1)]
+        return frozenset(word for word in found if word is not None)
