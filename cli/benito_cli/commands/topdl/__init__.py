@@ -2,7 +2,7 @@
 
 import typer
 
-from benito_cli.commands.topdl import convert, edit, generate, importing, join, show, validate
+from benito_cli.commands.topdl import convert, edit, generate, importing, join, picture, show, validate
 
 app = typer.Typer(
     help="Show, check, convert, edit and make topology files, NS2 and TopDL alike.",
@@ -22,3 +22,4 @@ app.command("scale")(edit.scale)
 app.command("merge")(join.merge)
 app.command("generate")(generate.generate)
 app.command("import")(importing.import_)
+app.command("picture")(picture.picture)
