@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from uuid import NAMESPACE_URL, uuid5
 
 from benito.addressing import Addresses, assign_addresses, overlaps
-from benito.embedding import Embedding, embed
+from benito.embedding import ENDLESS, Embedding, Former, embed
+from benito.embedding.former import Move, moves
+from benito.embedding.place import balanced, is_placed, strategy_of
+from benito.embedding.report import Report, report
 from benito.errors import Problem, Severity, TopologyMeaningError
 from benito.hosts import hosts_text
 from benito.model import Kind, Lan, Member, Node, Routing, Topology
@@ -21,8 +24,9 @@ from benito.plan import (
     PortPlan,
     Realization,
 )
-from benito.policy import DEFAULT_IMAGE, MEMORY_MIB, Policy
+from benito.policy import DEFAULT_IMAGE, MEMORY_MIB, Policy, Strategy
 from benito.routing import Routes, compute_routes
+from benito.site import Site
 
 #: User ids of the first experiment's containers; far above people's and other tools' ranges.
 _FIRST_UID = 0x60000000
@@ -38,11 +42,13 @@ class Experiment:
     id: ExperimentId
     topology: Topology
     policy: Policy
+    site: Site
     addresses: Addresses
     macs: Mapping[tuple[str, int], str]
     routes: Routes
     embedding: Embedding
     warnings: tuple[Problem, ...]
+    former: Former | None = None
 
     def interfaces(self) -> Mapping[str, Sequence[tuple[str, Member]]]:
         """node -> its interfaces by number, each as the LAN's name and the membership."""
@@ -52,15 +58,28 @@ class Experiment:
                 found[member.node].append((lan.name, member))
         return {node: sorted(pairs, key=lambda pair: pair[1].port) for node, pairs in found.items()}
 
+    def report(self) -> Report:
+        """The placement in numbers."""
+        return report(self.topology.nodes, self.topology.lans, self.embedding, self.policy, self.site)
+
+    def moves(self) -> tuple[Move, ...]:
+        """The nodes that are elsewhere than they were before; none where nothing was before."""
+        return () if self.former is None else moves(self.former, self.embedding)
+
     @property
     def hosts(self) -> str:
         """Every node's /etc/hosts."""
         return hosts_text(self.topology, self.addresses)
 
 
-def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Experiment:
-    """Answers what the file leaves open. Raises TopologyError and EmbeddingError; touches nothing."""
-    placed = any(node.partition is not None for node in topology.nodes) and not policy.force_partition
+def resolve(
+    experiment: ExperimentId, topology: Topology, policy: Policy, site: Site = ENDLESS, *, former: Former | None = None
+) -> Experiment:
+    """Answers what the file leaves open, on a site's pnodes. Raises TopologyError and EmbeddingError; touches nothing.
+
+    With `former`, an earlier placement, nodes stay where they were as far as they can.
+    """
+    placed = is_placed(topology.nodes, policy)
     default = Kind.EMBEDDED_PNODE if placed else policy.default_kind
 
     def kind_of(node: Node) -> Kind:
@@ -68,17 +87,21 @@ def resolve(experiment: ExperimentId, topology: Topology, policy: Policy) -> Exp
 
     resolved = replace(topology, nodes=tuple(replace(node, kind=kind_of(node)) for node in topology.nodes))
     _check_domain_names(experiment, resolved)
+    if strategy_of(policy, dict(topology.settings)) is Strategy.BALANCE:
+        policy = balanced(policy, resolved.nodes, site)
     addresses = assign_addresses(resolved, policy.addressing)
     macs = _mac_addresses(experiment, resolved)
     return Experiment(
         id=experiment,
         topology=resolved,
         policy=policy,
+        site=site,
         addresses=addresses,
         macs=macs,
         routes=compute_routes(resolved, addresses),
-        embedding=embed(resolved.nodes, resolved.lans, policy),
+        embedding=embed(resolved.nodes, resolved.lans, policy, site, former=former),
         warnings=(*topology.warnings, *_substitutions(resolved), *overlaps(resolved, addresses)),
+        former=former,
     )
 
 

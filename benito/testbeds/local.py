@@ -1,9 +1,15 @@
 """The testbed `local`: this machine is its one pnode, and its node manager runs in our own process."""
 
+import os
+import shutil
+from pathlib import Path
+
 from benito.errors import BenitoError, EmbeddingError, TestbedError
 from benito.model import Kind
 from benito.nodemanager import NodeManager
+from benito.paths import StatePaths
 from benito.planner import Experiment
+from benito.site import PnodeType, Site
 
 
 class LocalTestbed:
@@ -21,6 +27,21 @@ class LocalTestbed:
         return self._node_manager
 
 
+def local_site() -> Site:
+    """This machine as it is: its memory, cores and disk. There is one; plans may count on more that are like it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    root = StatePaths.from_environment().root
+    while not root.exists() and root != Path("/"):
+        root = root.parent
+    this = PnodeType(
+        name="this-machine",
+        memory_mib=memory >> 20,
+        cores=os.cpu_count() or 1,
+        disk_mib=shutil.disk_usage(root).free >> 20,
+    )
+    return Site(name="local", pnode_types=(this,))
+
+
 def refusal(experiment: Experiment) -> BenitoError | None:
     """Why this testbed cannot take the experiment; None if it can."""
     whole = [node.name for node in experiment.topology.nodes if node.kind is Kind.EMBEDDED_PNODE]
@@ -33,7 +54,7 @@ def refusal(experiment: Experiment) -> BenitoError | None:
     needed = len(experiment.embedding.partitions)
     if needed > 1:
         return EmbeddingError(
-            f"the placement needs {needed} pnodes, the local testbed has 1",
-            hint="raise or leave out --packing, or give --force-partition to place the nodes anew",
+            f"the placement needs {needed} pnodes, the local testbed has 1 ({'; '.join(experiment.embedding.reasons)})",
+            hint="raise or leave out --packing and --size, or give --force-partition to place the nodes anew",
         )
     return None

@@ -1,6 +1,7 @@
 """Node attributes that say how a node is realized: `containers:*`, its old prefix `benito:*`, and `partition`.
 
-Names and values are those of DETER's Containers reference; `benito:memory` and `benito:vcpus` are ours.
+Names and values are those of DETER's Containers reference; `benito:memory`, `benito:vcpus`, `benito:disk` and the
+attributes that say where a node may be (docs/placement.md) are ours.
 """
 
 import re
@@ -9,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from benito.model import Kind
 from benito.topology.draft import DraftNode
 from benito.topology.findings import Findings
+from benito.topology.quantities import disk_mib
 
 _PREFIXES = ("containers:", "benito:")
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _IMAGE = re.compile(r"[\x21-\x7e]{1,1024}")
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 _MOST_MEMORY_MIB = 16 << 20
@@ -145,6 +148,25 @@ def _set_image(node: DraftNode, findings: Findings) -> None:
             return
 
 
+def _check_words(_node: DraftNode, value: str) -> None:
+    """Labels and features: read from the attribute itself by whoever places the nodes."""
+    words = value.replace(",", " ").split()
+    if not words or any(_WORD.fullmatch(word) is None for word in words):
+        raise _BadValue(
+            f"{value[:80]!r} is no list of words.", "letters, digits, '-', '_' and '.', separated by commas"
+        )
+
+
+def _check_pnode(_node: DraftNode, value: str) -> None:
+    if _WORD.fullmatch(value) is None:
+        raise _BadValue(f"{value[:80]!r} cannot name a pnode.", "for instance pnode-0002, or a host of the site file")
+
+
+def _check_disk(_node: DraftNode, value: str) -> None:
+    if disk_mib(value) is None:
+        raise _BadValue(f"{value[:80]!r} is not a size of a disk.", "for instance 2G or 512M")
+
+
 _SETTERS: Mapping[str, Callable[[DraftNode, str], None]] = {
     "node_type": _set_kind,
     "partition": _set_partition,
@@ -153,6 +175,11 @@ _SETTERS: Mapping[str, Callable[[DraftNode, str], None]] = {
     "ghost": _set_ghost,
     "memory": _set_memory,
     "vcpus": _set_vcpus,
+    "disk": _check_disk,
+    "pnode": _check_pnode,
+    "together": _check_words,
+    "apart": _check_words,
+    "requires": _check_words,
 }
 _ALL_IMAGES = frozenset(name for names in _IMAGES.values() for name in names)
 _KNOWN = (*_SETTERS, *_PASSED_ON, *sorted(_ALL_IMAGES))

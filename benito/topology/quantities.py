@@ -129,6 +129,21 @@ def seconds(word: str) -> float:
     return float(hours * 3600 + minutes * 60 + rest)
 
 
+_DISK = re.compile(r"([0-9]{1,9})(?:([GM])(?:i?B)?)?", re.ASCII)
+#: OpenVZ counts disk blocks of 1 KiB where a size has no unit.
+_BLOCKS_PER_MIB = 1024
+
+
+def disk_mib(word: str) -> int | None:
+    """The MiB, rounded up, of a size of a disk as DETER's Containers write it: `2G`, `512M`, or a number of blocks of
+    1 KiB. None for anything else."""
+    found = _DISK.fullmatch(word.strip())
+    if found is None:
+        return None
+    amount = int(found[1])
+    return amount * 1024 if found[2] == "G" else amount if found[2] == "M" else -(-amount // _BLOCKS_PER_MIB)
+
+
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
 
 

@@ -9,6 +9,7 @@ from benito.model import Shaping
 from benito.planner import Experiment, realizations
 from benito.store import Record
 from benito.testbeds.local import refusal
+from benito_cli.placed import placement_document
 
 Document = Mapping[str, object]
 
@@ -65,6 +66,7 @@ def plan_document(experiment: Experiment) -> Document:
             }
             for lan in topology.lans
         ],
+        **placement_document(experiment),
         "refused_by_local": error.message if error else None,
         "warnings": [str(warning) for warning in experiment.warnings],
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from benito.errors import BenitoError, TopologyError
+from benito.errors import BenitoError, SiteError, TopologyError
 from benito_cli.commands import down, exec_, images, listing, plan, serve, ssh, status, topdl, up
 from benito_cli.text import plain
 
@@ -70,7 +70,11 @@ def _leave(number: int, _frame: object) -> None:
 def report(error: BenitoError) -> None:
     """Prints an error and what to do about it on standard error; control characters are shown, not sent."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    lines = [str(problem) for problem in error.problems] if isinstance(error, TopologyError) else [error.message]
+    lines = (
+        [str(problem) for problem in error.problems]
+        if isinstance(error, TopologyError | SiteError)
+        else [error.message]
+    )
     for line in lines:
         console.print(plain(f"error: {line}"))
     if error.hint:

@@ -12,6 +12,7 @@ from benito.planner import Experiment, realizations
 from benito.status import BootStatus, NodeStatus
 from benito.store import Record
 from benito.testbeds.local import refusal
+from benito_cli import placed
 from benito_cli.documents import node_count
 from benito_cli.text import plain
 
@@ -37,6 +38,7 @@ def print_plan(console: Console, experiment: Experiment) -> None:
         for lan in topology.lans:
             _row(links, lan.name, " ".join(member.node for member in lan.members), *_shaping_cells(lan), how[lan.name])
         console.print(links)
+    placed.print_placement(console, experiment)
     print_warnings(console, experiment.warnings)
     if (error := refusal(experiment)) is not None:
         console.print(plain(f"`benito up` would refuse this: {error.message} ({error.hint})", "yellow"))

@@ -1,13 +1,13 @@
 """`benito up`: from a file to running, wired, reachable nodes."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from benito.model import Kind
-from benito.policy import AddressRule
 from benito_cli import options
 from benito_cli.text import plain
 
@@ -22,15 +22,10 @@ _BOOT_SECONDS = 120
 _BOOT_SECONDS_PER_QEMU_NODE = 30
 
 
+@options.takes_experiment()
 def up(
-    file: options.File,
-    name: options.Name = None,
-    project: options.Project = "lab",
-    default_container: options.DefaultContainer = Kind.OPENVZ,
-    packing: options.Packing = None,
-    force_partition: options.ForcePartition = False,
-    addressing: options.Addressing = AddressRule.CONTAINERS,
-    allow_unshaped: options.AllowUnshaped = False,
+    experiment: "Experiment",
+    file: Path,
     timeout: Annotated[
         float | None,
         typer.Option("--timeout", min=0, max=86400, help="Seconds to wait for the boot.  [default: by kinds]"),
@@ -46,16 +41,6 @@ def up(
     from benito_cli import documents, tables, wiring
     from benito_cli.progress import shown
 
-    experiment = options.read_experiment(
-        file,
-        name=name,
-        project=project,
-        default_container=default_container,
-        packing=packing,
-        force_partition=force_partition,
-        addressing=addressing,
-        allow_unshaped=allow_unshaped,
-    )
     controller = wiring.local_controller()
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
     if dry_run:

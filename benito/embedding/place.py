@@ -1,0 +1,284 @@
+"""The whole act of placing: whole machines, hand-made partitions, packing passes; every reason why not, at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from benito.embedding.former import Former
+from benito.embedding.model import Embedding, Partition
+from benito.embedding.needs import Resource, shown
+from benito.embedding.offers import Offer, Stock
+from benito.embedding.pack import Bin, DoesNotFit, pack
+from benito.embedding.passes import Pass, pnode_number
+from benito.embedding.rules import Rules, rules_of
+from benito.errors import EmbeddingError
+from benito.model import Kind, Lan, Node
+from benito.policy import PassPolicy, Policy, Strategy
+from benito.site import PnodeType, Site
+
+#: As many pnodes as are asked for, without limits: what is planned for when nothing is known of a testbed.
+ENDLESS = Site(name="any testbed", pnode_types=(PnodeType(name="any"),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Nodes that are packed together, and by what limits."""
+
+    number: int
+    nodes: tuple[Node, ...]
+    limits: PassPolicy
+    placed: bool = False
+
+
+def embed(
+    nodes: Sequence[Node], lans: Sequence[Lan], policy: Policy, site: Site = ENDLESS, *, former: Former | None = None
+) -> Embedding:
+    """Places all nodes: as the file places them where it places any, else packing pass by packing pass.
+
+    The fewest pnodes come first (with Strategy.BALANCE an even spread over all there are), then the least bandwidth
+    promised across pnodes, then even loads. With `former`, nodes stay where they were as far as they can, before
+    anything else counts. The same input and seed give the same answer. Raises EmbeddingError with everything that
+    stands in the way, UsageError for options that name what is not there.
+    """
+    _check_policy(policy)
+    problems: list[str] = []
+    stock = Stock(site)
+    if former is not None:
+        former.withdraw_lost(stock)
+    machines = _whole_machines([node for node in nodes if node.kind is Kind.EMBEDDED_PNODE], stock, problems)
+    bins: list[Bin] = []
+    reasons: list[str] = []
+    groups = _groups(nodes, policy)
+    for group in groups:
+        rules = _rules(group, nodes, policy, problems)
+        offers = _offers(group, rules, stock, site, problems)
+        if not offers:
+            continue
+        work = Pass(group.nodes, lans, rules, site, group.limits, offers)
+        problems += _misfits(work, rules, offers)
+        if problems:
+            continue
+        try:
+            packed = pack(work, seed=policy.seed, effort=policy.effort, former=former)
+        except DoesNotFit as error:
+            problems += [f"{_title(group, groups)}{reason}" for reason in error.reasons]
+            continue
+        for one in packed.bins:
+            stock.take(one.offer)
+        bins += packed.bins
+        reasons.append(f"{_title(group, groups)}{packed.reason}")
+    if problems:
+        raise refusal(problems)
+    keep = former is not None or any(pnode_number(pin) is not None for _, pin in policy.pins)
+    gone = frozenset() if former is None else frozenset(former.types)
+    return _numbered(nodes, lans, bins, machines, reasons, keep=keep, gone=gone)
+
+
+def refusal(problems: Sequence[str]) -> EmbeddingError:
+    """All reasons as one error."""
+    once = list(dict.fromkeys(problems))
+    message = (
+        once[0]
+        if len(once) == 1
+        else "\n".join([f"{len(once)} things stand in the way:", *(f"  {one}" for one in once)])
+    )
+    return EmbeddingError(
+        message, hint="give the experiment more or larger pnodes, the nodes less, or leave one of these rules out"
+    )
+
+
+def _check_policy(policy: Policy) -> None:
+    limits = [("--packing", policy.packing), ("--size", policy.size)]
+    for number, one in policy.passes.items():
+        limits += [(f"--pass-pack {number}:", one.packing), (f"--pass-size {number}:", one.size)]
+    for option, value in limits:
+        if value is not None and value < 1:
+            raise EmbeddingError(f"{option} {value} leaves no room for any node", hint="give 1 or more")
+
+
+def is_placed(nodes: Sequence[Node], policy: Policy) -> bool:
+    """Whether the file's own partitions hold: it has any, and they are not to be made anew."""
+    return any(node.partition is not None for node in nodes) and not policy.force_partition
+
+
+def _groups(nodes: Sequence[Node], policy: Policy) -> list[_Group]:
+    """The passes, in their order; those of a file without any are by kind where options speak of passes."""
+    packed = [node for node in nodes if node.kind is not Kind.EMBEDDED_PNODE]
+    if is_placed(nodes, policy):
+        placed = tuple(node for node in packed if node.partition is not None)
+        return (
+            [_Group(number=0, nodes=placed, limits=PassPolicy(pnode_types=policy.pnode_types), placed=True)]
+            if placed
+            else []
+        )
+    own = any(node.partition_pass is not None for node in packed)
+
+    def number_of(node: Node) -> int:
+        if own:
+            return node.partition_pass or 0
+        return int(bool(policy.passes) and node.kind is not Kind.OPENVZ)
+
+    numbers = sorted({number_of(node) for node in packed})
+    return [
+        _Group(
+            number=number, nodes=tuple(n for n in packed if number_of(n) == number), limits=pass_limits(policy, number)
+        )
+        for number in numbers
+    ]
+
+
+def pass_limits(policy: Policy, number: int) -> PassPolicy:
+    """A pass's own numbers before the experiment's, sizes before packings."""
+    own = policy.passes.get(number, PassPolicy())
+    return PassPolicy(
+        packing=own.packing if own.packing is not None else policy.packing,
+        size=own.size if own.size is not None else policy.size,
+        pnode_types=own.pnode_types if own.pnode_types is not None else policy.pnode_types,
+        nodes_only=own.nodes_only or policy.nodes_only,
+    )
+
+
+def _title(group: _Group, groups: Sequence[_Group]) -> str:
+    return f"pass {group.number}: " if len(groups) > 1 else ""
+
+
+def _rules(group: _Group, nodes: Sequence[Node], policy: Policy, problems: list[str]) -> Rules:
+    if not group.placed:
+        return rules_of(group.nodes, nodes, policy, problems)
+    members: dict[str, list[str]] = {}
+    for node in group.nodes:
+        members.setdefault(node.partition or "", []).append(node.name)
+    placed = tuple(members.values())
+    rules = rules_of(group.nodes, nodes, replace(policy, together=(*policy.together, *map(tuple, placed))), problems)
+    if len(rules.groups) < len(placed):
+        problems.append("nodes of different partitions are kept together; --force-partition places them anew")
+    return replace(rules, apart=(*rules.apart, ("the file's partitions", tuple(range(len(rules.groups))))))
+
+
+def _offers(group: _Group, rules: Rules, stock: Stock, site: Site, problems: list[str]) -> list[Offer]:
+    known = [one.name for one in site.pnode_types]
+    problems += [
+        f"{site.name} has no pnodes of type {name}; it has {', '.join(known)}"
+        for name in group.limits.pnode_types or ()
+        if name not in known
+    ]
+    offers = stock.offers(len(rules.groups), group.limits.pnode_types)
+    if not offers and not problems:
+        problems.append(f"{site.name} has no pnode left for {', '.join(node.name for node in group.nodes[:5])}")
+    hosts = {offer.host for offer in offers}
+    for number, pin in rules.pins.items():
+        if pin not in hosts and pnode_number(pin) is None:
+            names = ", ".join(sorted(host for host in hosts if host)) or "pnode-0000 and so on"
+            problems.append(
+                f"{rules.groups[number][0]} is pinned to {pin}, which is not to be had here; known: {names}"
+            )
+    return offers
+
+
+def _misfits(work: Pass, rules: Rules, offers: Sequence[Offer]) -> list[str]:
+    """What can never fit, however the nodes are placed."""
+    found = []
+    roomiest: dict[frozenset[str], dict[Resource, float]] = {}
+    for number, group in enumerate(rules.groups):
+        features = work.features(number)
+        if features not in roomiest:
+            able = [offer for offer in offers if features <= offer.type.features]
+            roomiest[features] = {
+                resource: max((work.limit(offer, resource, 1) for offer in able), default=-1) for resource in Resource
+            }
+        most = roomiest[features]
+        who = group[0] if len(group) == 1 else f"{group[0]} and the {len(group) - 1} nodes that share its pnode"
+        if min(most.values()) < 0:
+            found.append(f"{who}: no pnode has {', '.join(sorted(features))}")
+            continue
+        for resource in Resource:
+            total = sum(work.demand[name].amounts[resource] for name in group)
+            if total > most[resource]:
+                over = shown(resource, total - most[resource])
+                found.append(f"{who}: {shown(resource, total)} needed on one pnode, {over} more than the largest has")
+    found += [
+        f"{title} keeps {len(groups)} nodes apart, and there are {len(offers)} pnodes"
+        for title, groups in rules.apart
+        if len(groups) > len(offers)
+    ]
+    return found + _shortages(work, offers)
+
+
+def _shortages(work: Pass, offers: Sequence[Offer]) -> list[str]:
+    found = []
+    for resource in Resource:
+        total = sum(demand.amounts[resource] for demand in work.demand.values())
+        there = sum(work.limit(offer, resource, len(offers)) for offer in offers)
+        if total > there:
+            less = shown(resource, total - there)
+            found.append(f"{shown(resource, total)} needed, all {len(offers)} pnodes together have {less} less")
+    return found
+
+
+def _whole_machines(nodes: Sequence[Node], stock: Stock, problems: list[str]) -> list[Partition]:
+    """A machine for each node that is one: of its hardware type where the site knows that, else what is left over."""
+    made = []
+    offers = stock.offers(len(nodes)) if nodes else []
+    for node in nodes:
+        alike = [offer for offer in offers if node.hardware in (None, offer.type.name)] or [
+            offer for offer in offers if offer.type.name not in {one.hardware for one in nodes}
+        ]
+        named = [offer for offer in offers if offer.host is not None and offer.host == node.fixed_to]
+        chosen = next(iter(named or alike[::-1]), None)
+        if chosen is None:
+            problems.append(
+                f"{node.name}: no whole machine is left" + (f" of type {node.hardware}" if node.hardware else "")
+            )
+            continue
+        offers.remove(chosen)
+        stock.take(chosen)
+        made.append(Partition(pnode="", nodes=(node.name,), type=chosen.type, host=chosen.host, whole=True))
+    return made
+
+
+def _numbered(
+    nodes: Sequence[Node],
+    lans: Sequence[Lan],
+    bins: Sequence[Bin],
+    machines: Sequence[Partition],
+    reasons: Sequence[str],
+    *,
+    keep: bool,
+    gone: frozenset[str],
+) -> Embedding:
+    """pnode-0000 and so on, by the first node of each in the file (with `keep`, in the order of `bins`).
+
+    A bin that has a name keeps it; no other gets one that was used before.
+    """
+    place = {node.name: number for number, node in enumerate(nodes)}
+    made = [
+        Partition(
+            pnode=one.pnode or "",
+            nodes=tuple(sorted(one.nodes, key=place.__getitem__)),
+            type=one.offer.type,
+            host=one.offer.host,
+        )
+        for one in bins
+    ]
+    if not keep:
+        made.sort(key=lambda partition: place[partition.nodes[0]])
+    taken = gone | {one.pnode for one in made}
+    free = (name for number in count() if (name := f"pnode-{number:04d}") not in taken)
+    partitions = tuple(one if one.pnode else replace(one, pnode=next(free)) for one in [*made, *machines])
+    home: Mapping[str, str] = {node: partition.pnode for partition in partitions for node in partition.nodes}
+    cut = tuple(lan.name for lan in lans if len({home[member.node] for member in lan.members}) > 1)
+    return Embedding(partitions=partitions, cut_lans=cut, reasons=tuple(reasons))
+
+
+def strategy_of(policy: Policy, settings: Mapping[str, str]) -> Strategy:
+    """The option's, else the file's `tb-set-packing-strategy`, else to pack."""
+    return policy.strategy or Strategy(settings.get("packing_strategy", Strategy.PACK))
+
+
+def balanced(policy: Policy, nodes: Sequence[Node], site: Site) -> Policy:
+    """The policy that spreads the nodes evenly over all pnodes that there are, as far as their number is known."""
+    if policy.size is not None or any(one.count is None and not one.names for one in site.pnode_types):
+        return policy
+    there = sum(len(one.names) or one.count or 0 for one in site.pnode_types)
+    packed = sum(node.kind is not Kind.EMBEDDED_PNODE for node in nodes)
+    return replace(policy, size=max(1, min(there - (len(nodes) - packed), packed)))
