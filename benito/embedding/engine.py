@@ -24,18 +24,18 @@ _ISLANDS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """Rounds of each island: `vertices` / n of them, within bounds; then `joint` per round, from what both found."""
+    """Rounds of each of the searches: `ends` / (vertices + ends of nets) of them, within bounds."""
 
-    vertices: int
+    ends: int
     least: int
     most: int
     sweeps: float
 
 
 _WORK = {
-    Effort.QUICK: _Work(vertices=20_000, least=3, most=12, sweeps=60),
-    Effort.DEFAULT: _Work(vertices=160_000, least=10, most=80, sweeps=100),
-    Effort.THOROUGH: _Work(vertices=4_000_000, least=200, most=2000, sweeps=200),
+    Effort.QUICK: _Work(ends=80_000, least=3, most=12, sweeps=60),
+    Effort.DEFAULT: _Work(ends=700_000, least=10, most=150, sweeps=100),
+    Effort.THOROUGH: _Work(ends=20_000_000, least=200, most=2000, sweeps=200),
 }
 
 
@@ -101,7 +101,8 @@ def search(instance: Instance, *, seed: int, effort: Effort, start: Sequence[Seq
     if parts == 1 or count == 0:
         return _measured(instance, (0,) * count)
     work = _WORK[effort]
-    rounds = max(work.least, min(work.most, work.vertices // count))
+    ends = count + sum(len(pins) for pins, _ in instance.nets)
+    rounds = max(work.least, min(work.most, work.ends // ends))
     look = _Search(instance)
     try:
         with ThreadPoolExecutor(_ISLANDS) as threads:

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PINS_LOOKED_AT = 256 }; /* more say little of who belongs together, and cost much to look at */
+
 /* How much of a part a vertex takes: the largest share of any resource. */
 static double bulk(const Level *level, const Site *site, int32_t vertex) {
     double most = 1e-9;
@@ -22,6 +24,8 @@ typedef struct {
     int32_t *cluster;      /* vertex -> cluster */
     double *size;          /* cluster -> bulk, summed */
     double flat;           /* how much of the weights counts: 1 all, 0 nothing */
+    double keen;           /* ties below this share of either end's strongest one join nobody */
+    double *strongest;     /* vertex -> its strongest tie */
     double *rating;        /* cluster -> how much the vertex at hand is tied to it */
     int32_t *touched;
 } Clustering;
@@ -35,6 +39,22 @@ static int joins(const Clustering *c, int32_t vertex, int32_t cluster, double ve
 static void rate(Clustering *c, int32_t cluster, double weight, int32_t *count) {
     if (c->rating[cluster] == 0) c->touched[(*count)++] = cluster;
     c->rating[cluster] += weight;
+}
+
+static double flattened(const Clustering *c, double weight) { return c->flat == 1 ? weight : pow(weight, c->flat); }
+
+static void find_strongest(Clustering *c) {
+    const Level *level = c->level;
+    for (int32_t v = 0; v < level->n; v++)
+        for (int32_t i = level->pair_start[v]; i < level->pair_start[v + 1]; i++)
+            c->strongest[v] = fmax(c->strongest[v], flattened(c, level->pair_weight[i]));
+    for (int32_t net = 0; net < level->nets; net++) {
+        const int32_t pins = level->net_start[net + 1] - level->net_start[net];
+        for (int32_t j = level->net_start[net]; j < level->net_start[net + 1]; j++) {
+            double *strongest = &c->strongest[level->net_pin[j]];
+            *strongest = fmax(*strongest, flattened(c, level->net_weight[net]) / (pins - 1));
+        }
+    }
 }
 
 /* Joins each vertex to the cluster that it is tied to most, clusters staying below `share` of a part. */
@@ -53,14 +73,23 @@ static void cluster_vertices(Clustering *c, const int32_t *within, Random *rando
         const int32_t v = order[turn];
         if (settled[v]) continue;
         settled[v] = 1;
-        int32_t count = 0, best = -1, nearest = -1;
-        for (int32_t i = level->pair_start[v]; i < level->pair_start[v + 1]; i++)
-            rate(c, c->cluster[level->pair_to[i]], c->flat == 1 ? level->pair_weight[i] : pow(level->pair_weight[i], c->flat), &count);
+        int32_t count = 0, best = -1, nearest = -1, faint = -1;
+        for (int32_t i = level->pair_start[v]; i < level->pair_start[v + 1]; i++) {
+            const int32_t to = level->pair_to[i];
+            const double weight = flattened(c, level->pair_weight[i]);
+            if (weight < c->keen * c->strongest[to]) faint = to;
+            else rate(c, c->cluster[to], weight, &count);
+        }
         for (int32_t i = level->in_start[v]; i < level->in_start[v + 1]; i++) {
             const int32_t net = level->in_net[i], pins = level->net_start[net + 1] - level->net_start[net];
-            if (pins > 256) continue; /* says little of who belongs together, and costs much to look at */
-            for (int32_t j = level->net_start[net]; j < level->net_start[net + 1]; j++)
-                if (level->net_pin[j] != v) rate(c, c->cluster[level->net_pin[j]], pow(level->net_weight[net], c->flat) / (pins - 1), &count);
+            if (pins > PINS_LOOKED_AT) continue;
+            const double weight = flattened(c, level->net_weight[net]) / (pins - 1);
+            for (int32_t j = level->net_start[net]; j < level->net_start[net + 1]; j++) {
+                const int32_t to = level->net_pin[j];
+                if (to == v) continue;
+                if (weight < c->keen * c->strongest[to]) faint = to;
+                else rate(c, c->cluster[to], weight, &count);
+            }
         }
         const double mine = c->size[v];
         double most = 0, strongest = 0;
@@ -71,6 +100,7 @@ static void cluster_vertices(Clustering *c, const int32_t *within, Random *rando
             c->rating[cluster] = 0;
             if (cluster != v && rating > most && joins(c, v, cluster, mine, within)) most = rating, best = cluster;
         }
+        if (nearest < 0) nearest = faint;
         if (best < 0 && nearest >= 0) {
             /* Its neighbour is full: whoever else was left there is the next best company. */
             if (waiting[nearest] >= 0 && joins(c, v, waiting[nearest], mine, within)) best = waiting[nearest];
@@ -167,17 +197,20 @@ Level *level_mapped(const Level *level, const Site *site, const int32_t *map, in
     return next;
 }
 
-/* The next coarser level, or NULL where there is little to join. Clusters stay below `share` of a part, and where
+/* The next coarser level, or NULL where there is little to join. Clusters stay below the trial's share of a part, and where
  * `within` is given, inside its parts. */
-Level *level_coarser(Level *level, const Site *site, double share, double flat, const int32_t *within, Random *random) {
+Level *level_coarser(Level *level, const Site *site, const Trial *trial, const int32_t *within, Random *random) {
     const int32_t n = level->n;
-    Clustering c = {.level = level, .site = site, .share = share, .flat = flat};
+    Clustering c = {.level = level, .site = site, .share = trial->share, .flat = trial->flat, .keen = trial->keen};
     c.cluster = must_alloc(n, sizeof *c.cluster);
     c.size = must_alloc(n, sizeof *c.size);
     c.rating = must_alloc(n, sizeof *c.rating);
     c.touched = must_alloc(n, sizeof *c.touched);
     for (int32_t v = 0; v < n; v++) c.cluster[v] = v, c.size[v] = bulk(level, site, v);
+    c.strongest = must_alloc(n, sizeof *c.strongest);
+    if (c.keen > 0) find_strongest(&c);
     cluster_vertices(&c, within, random);
+    free(c.strongest);
     int32_t *coarse = must_alloc(n, sizeof *coarse), *number = c.touched, clusters = 0;
     for (int32_t v = 0; v < n; v++)
         if (c.cluster[v] == v) number[v] = clusters++;

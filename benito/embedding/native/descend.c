@@ -28,7 +28,7 @@ static void raise_tower(Tower *tower, Search *search, const Start *start, const 
         Level *level = tower->level[tower->count - 1];
         const int32_t *group = tower->group[tower->count - 1], *part = tower->part[tower->count - 1];
         if (level->n <= VERTICES_PER_PART * search->site->parts) return;
-        Level *next = level_coarser(level, search->site, trial->share, trial->flat, group, &search->random);
+        Level *next = level_coarser(level, search->site, trial, group, &search->random);
         if (next == NULL) return;
         if (start != NULL) {
             int32_t *parts = must_alloc(next->n, sizeof *parts), *groups = must_alloc(next->n, sizeof *groups);
@@ -61,6 +61,13 @@ static double typical_weight(const State *state, const Search *search, double al
     return pow(fmax(level_weight(state->level), search->least), all) * pow(cut, 1 - all);
 }
 
+static double ties_per_vertex(const Level *level) {
+    double sum = 0;
+    for (int32_t i = 0; i < level->pair_start[level->n]; i++) sum += level->pair_weight[i];
+    for (int32_t i = 0; i < level->nets; i++) sum += level->net_weight[i] * (level->net_start[i + 1] - level->net_start[i]);
+    return level->n > 0 ? sum / level->n : 0;
+}
+
 static State *project(const Level *fine, Site *site, State *coarse) {
     State *state = state_new(fine, site);
     for (int32_t v = 0; v < fine->n; v++) state_enter(state, v, coarse->part[fine->coarse[v]]);
@@ -87,13 +94,14 @@ void descend(Search *search, const Start *start, const Trial *trial, Best *best)
     raise_tower(&tower, search, start, trial);
     State *state = state_new(tower.level[tower.count - 1], search->site);
     set_prices(state, search->least, 1);
-    if (start == NULL) grow(state, &search->random);
+    if (start == NULL) grow(state, trial->shy, &search->random);
     else state_fill(state, tower.part[tower.count - 1]);
     for (int32_t at = tower.count - 1; at >= 0; at--) {
         if (at < tower.count - 1) state = project(tower.level[at], search->site, state);
         const double weight = typical_weight(state, search, trial->all);
+        const double heat = weight * pow(fmax(1, ties_per_vertex(state->level) / weight), at > 0 ? trial->bulky : 0);
         Schedule schedule = {
-            .hot = trial->hot * (at == tower.count - 1 ? 1 : trial->finer) * weight,
+            .hot = trial->hot * (at == tower.count - 1 ? 1 : trial->finer) * heat,
             .cold = trial->cold * search->least,
             .sweeps = trial->sweeps,
             .bend = trial->bend,

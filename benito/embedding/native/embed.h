@@ -91,12 +91,11 @@ int32_t pins_in(const State *state, int32_t net, int32_t part);
 Level *level_new(int32_t n, int32_t nets, const int32_t *net_start, const int32_t *net_pin, const double *net_weight,
                  const int32_t *need_start, const int32_t *need_what, const double *need_amount, const int32_t *color,
                  const int32_t *fixed);
-Level *level_coarser(Level *level, const Site *site, double share, double flat, const int32_t *within, Random *random);
 Level *level_mapped(const Level *level, const Site *site, const int32_t *map, int32_t clusters);
 void level_free(Level *level);
 
 /* grow.c */
-void grow(State *state, Random *random);
+void grow(State *state, double shy, Random *random);
 
 /* A placement that was kept: the best that fits, or while there is none, the one with the least excess. */
 typedef struct {
@@ -139,8 +138,13 @@ typedef struct {
     double finer;     /* the heat of the levels after the first, of the first's */
     double bend;
     double all;       /* how much all weights count for what is typical, instead of those that are cut */
+    double bulky;     /* how much heat grows with what a coarse vertex is tied by: 0 not, 1 in proportion */
+    double shy;       /* of growth: how much open ties count against a vertex */
+    double keen;      /* ties below this share of either end's strongest one make no clusters */
     double flat;      /* how much weights count when clusters are made: 1 all, 0 nothing */
 } Trial;
+
+Level *level_coarser(Level *level, const Site *site, const Trial *trial, const int32_t *within, Random *random);
 
 typedef struct {
     Site *site;

@@ -6,6 +6,7 @@
 
 typedef struct {
     State *state;
+    double shy;                  /* how much ties to the unplaced count against a candidate */
     double *tie, *open;          /* ties to the part that grows; weight of all ties to vertices not yet placed */
     int32_t *candidate, *at, candidates, *net_seen;
     int32_t *frontier, frontiers, first, *order, scanned;
@@ -63,7 +64,7 @@ static int32_t best_candidate(const Growth *g, int32_t part) {
     double most = -DBL_MAX;
     for (int32_t i = 0; i < g->candidates; i++) {
         const int32_t v = g->candidate[i];
-        const double score = 2 * g->tie[v] - g->open[v];
+        const double score = g->tie[v] - g->shy * (g->open[v] - g->tie[v]);
         if (score > most && fits(g->state, v, part)) most = score, best = v;
     }
     return best;
@@ -104,10 +105,10 @@ static int32_t least_bad_part(State *state, int32_t vertex) {
     return best < 0 ? 0 : best;
 }
 
-void grow(State *state, Random *random) {
+void grow(State *state, double shy, Random *random) {
     const Level *level = state->level;
     const int32_t n = level->n;
-    Growth g = {.state = state};
+    Growth g = {.state = state, .shy = shy};
     g.tie = must_alloc(n, sizeof *g.tie), g.open = must_alloc(n, sizeof *g.open);
     g.candidate = must_alloc(n, sizeof *g.candidate), g.at = must_alloc(n, sizeof *g.at);
     g.net_seen = must_alloc(level->nets, sizeof *g.net_seen);

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRESH = 4 };
+/* Where a descent starts: from parts grown at once, from a split from above, from a coarse picture, from the pool. */
+typedef enum { COLD, SPLIT, FRESH, COMBINE } Way;
+static const Way STARTING[] = {COLD, SPLIT, FRESH, FRESH, COLD};
+enum { STARTS = sizeof STARTING / sizeof *STARTING };
 
 /* A number between two others, each order of magnitude as likely as the next. */
 static double between(Random *random, double low, double high) {
@@ -28,9 +31,15 @@ static Trial some_trial(Random *random, double sweeps) {
     trial.finer = between(random, 0.3, 0.8);
     trial.bend = between(random, 0.4, 0.8);
     trial.all = chance(random, 33) ? 0.5 : 0;
+    trial.bulky = random_below(random, 3) / 2.0;
+    trial.shy = random_below(random, 3) / 2.0;
+    trial.keen = chance(random, 40) ? 0.5 : 0;
     trial.flat = chance(random, 40) ? random_below(random, 4) / 4.0 : 1;
     return trial;
 }
+
+/* Whether nets with three pins and more are most of what there is: heat scatters their pins sooner than it gathers them. */
+static int mostly_lans(const Level *level) { return level->net_start[level->nets] > level->pair_start[level->n]; }
 
 static void combine(Search *search, const Pool *pool, const Trial *trial, int32_t *group, Best *fresh) {
     int32_t one = random_below(&search->random, pool->count), other = random_below(&search->random, pool->count);
@@ -62,6 +71,8 @@ static void take_in(Pool *pool, Best *fresh) {
     *fresh = kept;
 }
 
+static Way some_way(Random *random) { return chance(random, 5) ? SPLIT : chance(random, 5) ? FRESH : COMBINE; }
+
 static void look(Search *search, Pool *pool, int32_t rounds, double sweeps) {
     const int32_t n = search->base->n, given = pool->count;
     int32_t *group = must_alloc(n, sizeof *group);
@@ -69,18 +80,24 @@ static void look(Search *search, Pool *pool, int32_t rounds, double sweeps) {
     for (int32_t round = 0; round < rounds && !*search->stop; round++) {
         Trial trial = some_trial(&search->random, sweeps);
         fresh.cut = fresh.excess = INFINITY;
-        if (given < POOL && round == 0) {
+        switch (given < POOL && round < STARTS ? STARTING[round] : some_way(&search->random)) {
+        case COLD:
             /* Grown and hardly stirred: where LANs are large, heat mixes more than it mends. */
-            trial.share = 0, trial.hot = 0.05, trial.cold = 0.04;
+            trial.share = 0, trial.hot = 0.05, trial.cold = 0.04, trial.shy = round == 0;
             descend(search, NULL, &trial, &fresh);
-        } else if ((given < POOL && round == 1) || chance(&search->random, 10)) {
+            break;
+        case SPLIT:
             split(search, group);
             descend(search, &(Start){.part = group, .group = group}, &trial, &fresh);
-        } else if (pool->count < FRESH || chance(&search->random, 4)) {
+            break;
+        case FRESH:
             descend(search, NULL, &trial, &fresh);
-        } else {
-            trial.hot *= 0.5;
+            break;
+        case COMBINE:
+            trial.keen = trial.bulky = 0;
+            trial.hot *= mostly_lans(search->base) ? between(&search->random, 0.05, 1) : 0.5;
             combine(search, pool, &trial, group, &fresh);
+            break;
         }
         if (fresh.excess < INFINITY) take_in(pool, &fresh);
     }

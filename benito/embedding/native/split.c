@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const Trial SPLIT = {
-    .sweeps = 100, .hot = 0.5, .cold = 0.2, .share = 0.25, .price = 0.5, .finer = 0.7, .bend = 0.5, .flat = 1,
+static const Trial HALVING = {
+    .sweeps = 100, .hot = 0.5, .cold = 0.2, .share = 0.25, .price = 0.5, .finer = 0.7, .bend = 0.5, .flat = 1, .shy = 1,
 };
 
 /* Two parts that have together what `parts` parts from `first` on have. */
@@ -48,7 +48,7 @@ static void split_level(Search *search, Level *level, const int32_t *names, int3
     Best side = {.part = must_alloc(n, sizeof *side.part), .cut = INFINITY, .excess = INFINITY};
     inner.site = &half, inner.base = level;
     level->fixed = fixed;
-    descend(&inner, NULL, &SPLIT, &side);
+    descend(&inner, NULL, &HALVING, &side);
     level->fixed = kept;
     search->random = inner.random;
     int32_t *map = must_alloc(n, sizeof *map), *inside = must_alloc(n, sizeof *inside);
