@@ -1,6 +1,6 @@
 """The whole act of placing: whole machines, hand-made partitions, packing passes; every reason why not, at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -46,11 +46,12 @@ def embed(
     if former is not None:
         former.withdraw_lost(stock)
     machines = _whole_machines([node for node in nodes if node.kind is Kind.EMBEDDED_PNODE], stock, problems)
+    hosts = {name for one in site.pnode_types for name in one.names}
     bins: list[Bin] = []
     reasons: list[str] = []
     groups = _groups(nodes, policy)
     for group in groups:
-        rules = _rules(group, nodes, policy, problems)
+        rules = _rules(group, nodes, policy, hosts, problems)
         offers = _offers(group, rules, stock, site, problems)
         if not offers:
             continue
@@ -142,14 +143,16 @@ def _title(group: _Group, groups: Sequence[_Group]) -> str:
     return f"pass {group.number}: " if len(groups) > 1 else ""
 
 
-def _rules(group: _Group, nodes: Sequence[Node], policy: Policy, problems: list[str]) -> Rules:
+def _rules(group: _Group, nodes: Sequence[Node], policy: Policy, hosts: Collection[str], problems: list[str]) -> Rules:
     if not group.placed:
-        return rules_of(group.nodes, nodes, policy, problems)
+        return rules_of(group.nodes, nodes, policy, hosts, problems)
     members: dict[str, list[str]] = {}
     for node in group.nodes:
         members.setdefault(node.partition or "", []).append(node.name)
     placed = tuple(members.values())
-    rules = rules_of(group.nodes, nodes, replace(policy, together=(*policy.together, *map(tuple, placed))), problems)
+    rules = rules_of(
+        group.nodes, nodes, replace(policy, together=(*policy.together, *map(tuple, placed))), hosts, problems
+    )
     if len(rules.groups) < len(placed):
         problems.append("nodes of different partitions are kept together; --force-partition places them anew")
     return replace(rules, apart=(*rules.apart, ("the file's partitions", tuple(range(len(rules.groups))))))

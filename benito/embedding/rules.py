@@ -1,7 +1,7 @@
 """Who must be where: what attributes and options pin, keep together and keep apart, checked for contradictions."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from benito.embedding.needs import attribute, words
@@ -23,8 +23,12 @@ class Rules:
     apart: tuple[tuple[str, tuple[int, ...]], ...]
 
 
-def rules_of(nodes: Sequence[Node], every: Sequence[Node], policy: Policy, problems: list[str]) -> Rules:
+def rules_of(
+    nodes: Sequence[Node], every: Sequence[Node], policy: Policy, hosts: Collection[str], problems: list[str]
+) -> Rules:
     """The rules for `nodes`; what contradicts itself is added to `problems`.
+
+    `tb-fix-node` pins where it names one of `hosts`, the site's own names; elsewhere it means nothing for a container.
 
     Raises UsageError for an option that names a node that none of `every` is.
     """
@@ -35,7 +39,9 @@ def rules_of(nodes: Sequence[Node], every: Sequence[Node], policy: Policy, probl
     groups = _joined(names, [[name for name in group if name in known] for group in together])
     group_of = {name: number for number, group in enumerate(groups) for name in group}
     pins: dict[int, str] = {}
-    pinned = {node.name: where for node in nodes if (where := attribute(node, "pnode"))} | dict(policy.pins)
+    pinned = {node.name: node.fixed_to for node in nodes if node.fixed_to in hosts}
+    pinned |= {node.name: where for node in nodes if (where := attribute(node, "pnode"))}
+    pinned |= dict(policy.pins)
     for name in names:
         where = pinned.get(name)
         if where is None:
