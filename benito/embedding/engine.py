@@ -104,14 +104,16 @@ def search(instance: Instance, *, seed: int, effort: Effort, start: Sequence[Seq
     ends = count + sum(len(pins) for pins, _ in instance.nets)
     rounds = max(work.least, min(work.most, work.ends // ends))
     look = _Search(instance)
-    try:
-        with ThreadPoolExecutor(_ISLANDS) as threads:
+    with ThreadPoolExecutor(_ISLANDS) as threads:
+        # In threads, so that Ctrl-C reaches this one while they work.
+        try:
             turns = [threads.submit(look.run, seed * 3 + turn, rounds, work.sweeps, start) for turn in range(_ISLANDS)]
             found = [placement for turn in turns for placement in turn.result()]
-    except BaseException:
-        look.stop.value = 1
-        raise
-    return _measured(instance, look.run(seed * 3 + _ISLANDS, max(2, rounds // 4), work.sweeps, found[: 2 * _KEPT])[0])
+            joint = threads.submit(look.run, seed * 3 + _ISLANDS, max(2, rounds // 4), work.sweeps, found)
+            return _measured(instance, joint.result()[0])
+        except BaseException:
+            look.stop.value = 1
+            raise
 
 
 def _measured(instance: Instance, part: Sequence[int]) -> Placement:

@@ -33,7 +33,7 @@ static Trial some_trial(Random *random, double sweeps) {
     trial.all = chance(random, 33) ? 0.5 : 0;
     trial.bulky = random_below(random, 3) / 2.0;
     trial.shy = random_below(random, 3) / 2.0;
-    trial.keen = chance(random, 40) ? 0.5 : 0;
+    trial.keen = chance(random, 50) ? 0.5 : 0;
     trial.flat = chance(random, 40) ? random_below(random, 4) / 4.0 : 1;
     return trial;
 }
@@ -41,16 +41,31 @@ static Trial some_trial(Random *random, double sweeps) {
 /* Whether nets with three pins and more are most of what there is: heat scatters their pins sooner than it gathers them. */
 static int mostly_lans(const Level *level) { return level->net_start[level->nets] > level->pair_start[level->n]; }
 
+/* Numbers the groups of vertices that share a part in both placements. */
+static void agree(int32_t n, int32_t parts, const int32_t *one, const int32_t *other, int32_t *group) {
+    int32_t *start = must_alloc(parts + 1, sizeof *start), *order = must_alloc(n, sizeof *order);
+    int32_t *seen = must_alloc(parts, sizeof *seen), *number = must_alloc(parts, sizeof *number), groups = 0;
+    for (int32_t v = 0; v < n; v++) start[one[v] + 1]++;
+    for (int32_t p = 0; p < parts; p++) start[p + 1] += start[p];
+    for (int32_t v = 0; v < n; v++) order[start[one[v]]++] = v;
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t v = order[i], turn = one[v] + 1;
+        if (seen[other[v]] != turn) seen[other[v]] = turn, number[other[v]] = groups++;
+        group[v] = number[other[v]];
+    }
+    free(start), free(order), free(seen), free(number);
+}
+
 static void combine(Search *search, const Pool *pool, const Trial *trial, int32_t *group, Best *fresh) {
-    int32_t one = random_below(&search->random, pool->count), other = random_below(&search->random, pool->count);
-    if (better_than(&pool->best[other], &pool->best[one])) {
-        const int32_t kept = one;
+    const Best *one = &pool->best[random_below(&search->random, pool->count)];
+    const Best *other = &pool->best[random_below(&search->random, pool->count)];
+    if (better_than(other, one)) {
+        const Best *const kept = one;
         one = other;
         other = kept;
     }
-    for (int32_t v = 0; v < search->base->n; v++)
-        group[v] = pool->best[one].part[v] * search->site->parts + pool->best[other].part[v];
-    descend(search, &(Start){.part = pool->best[one].part, .group = group}, trial, fresh);
+    agree(search->base->n, search->site->parts, one->part, other->part, group);
+    descend(search, &(Start){.part = one->part, .group = group}, trial, fresh);
 }
 
 /* Takes a placement in if it is better than the worst, and none of that cut is there. Its memory is exchanged. */
@@ -71,7 +86,10 @@ static void take_in(Pool *pool, Best *fresh) {
     *fresh = kept;
 }
 
-static Way some_way(Random *random) { return chance(random, 5) ? SPLIT : chance(random, 5) ? FRESH : COMBINE; }
+/* Where there is time, more is begun anew: the best may lie where none of the pool leads. */
+static Way some_way(Random *random, int32_t rounds) {
+    return chance(random, 4) ? SPLIT : chance(random, rounds < 60 ? 3 : 10) ? FRESH : COMBINE;
+}
 
 static void look(Search *search, Pool *pool, int32_t rounds, double sweeps) {
     const int32_t n = search->base->n, given = pool->count;
@@ -80,7 +98,7 @@ static void look(Search *search, Pool *pool, int32_t rounds, double sweeps) {
     for (int32_t round = 0; round < rounds && !*search->stop; round++) {
         Trial trial = some_trial(&search->random, sweeps);
         fresh.cut = fresh.excess = INFINITY;
-        switch (given < POOL && round < STARTS ? STARTING[round] : some_way(&search->random)) {
+        switch (given < POOL && round < STARTS ? STARTING[round] : some_way(&search->random, rounds)) {
         case COLD:
             /* Grown and hardly stirred: where LANs are large, heat mixes more than it mends. */
             trial.share = 0, trial.hot = 0.05, trial.cold = 0.04, trial.shy = round == 0;
