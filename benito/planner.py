@@ -1,7 +1,7 @@
 """From a topology to what each pnode is told. Pure: the same input gives the same plan, to the byte."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import NAMESPACE_URL, uuid5
 
@@ -23,6 +23,7 @@ from benito.plan import (
     PnodePlan,
     PortPlan,
     Realization,
+    RoutePlan,
 )
 from benito.policy import DEFAULT_IMAGE, MEMORY_MIB, Policy, Strategy
 from benito.routing import Routes, compute_routes
@@ -33,6 +34,30 @@ _FIRST_UID = 0x60000000
 _UIDS_PER_EXPERIMENT = 65536
 #: libvirt keeps a container's socket at /run/libvirt/lxc/NAME.sock, and the kernel takes 107 bytes for such a path.
 _DOMAIN_NAME_LETTERS = 85
+
+
+class _RoutesLater(Mapping[str, tuple[RoutePlan, ...]]):
+    """Routes that are computed when somebody looks: of a large experiment they take long, and most plans show none."""
+
+    def __init__(self, topology: Topology, addresses: Addresses) -> None:
+        self._topology, self._addresses = topology, addresses
+        self._found: Routes | None = None
+        # What the file says of routes is wrong or right now.
+        compute_routes(replace(topology, routing=Routing.MANUAL), addresses)
+
+    def _all(self) -> Routes:
+        if self._found is None:
+            self._found = compute_routes(self._topology, self._addresses)
+        return self._found
+
+    def __getitem__(self, node: str) -> tuple[RoutePlan, ...]:
+        return self._all()[node]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +123,7 @@ def resolve(
         site=site,
         addresses=addresses,
         macs=macs,
-        routes=compute_routes(resolved, addresses),
+        routes=_RoutesLater(resolved, addresses),
         embedding=embed(resolved.nodes, resolved.lans, policy, site, former=former),
         warnings=(*topology.warnings, *_substitutions(resolved), *overlaps(resolved, addresses)),
         former=former,

@@ -157,7 +157,7 @@ class _Search:
 
     def __init__(self, instance: Instance) -> None:
         count, parts = len(instance.needs), len(instance.capacity)
-        nets = [(pins, weight) for pins, weight in instance.nets if len(pins) > 1]
+        nets = [(pins, weight) for pins, weight in instance.nets if len(pins) > 1 and weight > 0]
         colors = instance.color or [0] * count
         allowed = instance.allowed or [[True] * parts]
         self._count = count

@@ -75,7 +75,14 @@ def shown(resource: Resource, amount: float) -> str:
     """An amount for people: `2048 MiB of memory`, `3.5 cores`, `7 nodes`."""
     unit, scale = UNITS[resource]
     number = f"{amount / scale:.10g}"
-    return f"{number} {unit} of {resource}" if unit else f"{number} {resource}"
+    if unit:
+        return f"{number} {unit} of {resource}"
+    return f"{number} {resource.removesuffix('s')}" if number == "1" else f"{number} {resource}"
+
+
+def counted(count: int, word: str) -> str:
+    """`1 pnode`, `2 pnodes`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def promised_kbps(lan: Lan, unlimited_kbps: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from benito.embedding import engine
 from benito.embedding.former import Former
 from benito.embedding.offers import Offer
-from benito.embedding.passes import Pass, pnode_number
+from benito.embedding.passes import Pass
 from benito.policy import Effort
 
 
@@ -50,15 +50,14 @@ class _Packing:
     def pack(self, former: Former | None) -> Packed:
         work = self._work
         least, why = work.bound()
-        pins = [pnode_number(pin) for pin in self._work.rules.pins.values()]
-        least = max(least, *(1 + number for number in pins if number is not None), 1)
+        least = max(least, len(set(work.rules.pins.values())), 1)
         ceiling = (
             least if self._work.limits.size is not None else min(len(self._work.rules.groups), len(self._work.offers))
         )
         least, ceiling = min(least, len(self._work.offers)), min(max(least, ceiling), len(self._work.offers))
         if former is not None:
             kept = self._keep(former)
-            return self._pack_again(former, kept, max(ceiling, len(kept)))
+            return self._pack_again(former, kept, max(least, len(kept)), max(ceiling, len(kept)))
         parts, found, lacking = self._first_that_fits(least, ceiling)
         best = engine.search(
             self._work.instance(parts), seed=self._seed, effort=self._effort, start=[found] if found else ()
@@ -94,7 +93,7 @@ class _Packing:
         self._work.offers = [*first, *left]
         return names[: len(first)]
 
-    def _pack_again(self, former: Former, kept: Sequence[str], ceiling: int) -> Packed:
+    def _pack_again(self, former: Former, kept: Sequence[str], least: int, ceiling: int) -> Packed:
         """First with every node where it was; where that cannot be, with as few elsewhere as it takes."""
         number_of = {name: at for at, name in enumerate(kept)}
         homes = {
@@ -103,7 +102,7 @@ class _Packing:
             if former.home.get(name) in number_of
         }
         if _overfull(self._work.instance(max(len(kept), 1)), homes):
-            return self._pack_with_moves(homes, kept, ceiling)
+            return self._pack_with_moves(homes, kept, least, ceiling)
         try:
             parts, found, _ = self._first_that_fits(
                 max(len(kept), 1), ceiling, lambda instance: _pinned(instance, homes), sure=False
@@ -112,10 +111,10 @@ class _Packing:
             best = engine.search(pinned, seed=self._seed, effort=self._effort, start=[found])
             return Packed(bins=self._bins(parts, best.part, kept), reason="every node stays where it was")
         except DoesNotFit:
-            return self._pack_with_moves(homes, kept, ceiling)
+            return self._pack_with_moves(homes, kept, least, ceiling)
 
-    def _pack_with_moves(self, homes: Mapping[int, int], kept: Sequence[str], ceiling: int) -> Packed:
-        parts, found, _ = self._first_that_fits(max(len(kept), 1), ceiling)
+    def _pack_with_moves(self, homes: Mapping[int, int], kept: Sequence[str], least: int, ceiling: int) -> Packed:
+        parts, found, _ = self._first_that_fits(least, ceiling)
         instance = self._work.instance(parts)
         found = found or engine.search(instance, seed=self._seed, effort=Effort.QUICK).part
         begun = [homes.get(vertex, at) for vertex, at in enumerate(found)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from benito.embedding import engine
-from benito.embedding.needs import Demand, Resource, demand_of, promised_kbps, rate, shown
+from benito.embedding.needs import Demand, Resource, counted, demand_of, promised_kbps, rate, shown
 from benito.embedding.offers import Offer
 from benito.embedding.rules import Rules
 from benito.model import Kind, Lan, Node
@@ -35,6 +35,7 @@ class Pass:
         self._count = len(nodes)
         self.demand: Mapping[str, Demand] = {node.name: demand_of(node, site) for node in nodes}
         self.vertex_of = {name: number for number, group in enumerate(rules.groups) for name in group}
+        self._net_names: list[str] = []
         self._nets, self._reaches_out = self._make_nets(lans)
         self._kinds = [
             kind
@@ -45,7 +46,7 @@ class Pass:
         self._needs = [self._needs_of(number, group) for number, group in enumerate(rules.groups)]
         self._totals = {
             limit: sum(needs.get(limit, 0) for needs in self._needs)
-            for limit in {one for needs in self._needs for one in needs}
+            for limit in dict.fromkeys(one for needs in self._needs for one in needs)
         }
         self.offers = self._in_order(offers)
 
@@ -61,6 +62,7 @@ class Pass:
                 reaches_out |= foreign
                 pins = (*sorted(inside), outside) if foreign else tuple(sorted(inside))
                 nets.append((pins, promised_kbps(lan, self._site.unlimited_kbps)))
+                self._net_names.append(lan.name)
         return ([] if self.limits.nodes_only else nets), reaches_out and not self.limits.nodes_only
 
     def _needs_of(self, number: int, group: Sequence[str]) -> dict[Limit, int]:
@@ -98,6 +100,15 @@ class Pass:
             key=lambda offer: (offer.host not in pinned, -len(wanted & offer.type.features), -min(room(offer), 1.0)),
         )
 
+    @property
+    def _is_even(self) -> bool:
+        """Whether so many pnodes are asked for that they are to be filled evenly."""
+        return self.limits.size is not None or self.limits.nodes_only
+
+    @property
+    def _largest(self) -> int:
+        return max(len(group) for group in self.rules.groups)
+
     def limit(self, offer: Offer, limit: Limit, parts: int) -> float:
         """How much of something a pnode may hold, where there are `parts` of them."""
         if isinstance(limit, Kind):
@@ -106,19 +117,19 @@ class Pass:
             return 1
         most = offer.limits[limit]
         if limit is Resource.NODES:
-            even = self.limits.size is not None or self.limits.nodes_only
-            if even:
-                largest = max(len(group) for group in self.rules.groups)
-                most = min(most, max(-(-self._count // parts), largest))
+            if self._is_even:
+                most = min(most, max(-(-self._count // parts), self._largest))
             if self.limits.packing is not None and self.limits.size is None:
                 most = min(most, self.limits.packing)
         return most
 
     def bound(self) -> tuple[int, str]:
         """The fewest pnodes that can hold the pass, as far as sums show it, and why."""
-        best, why = 1, f"{shown(Resource.NODES, self._count)} fit on one pnode"
+        best, why = 1, f"{counted(self._count, 'node')} on one pnode"
         if self.limits.size is not None:
-            return min(self.limits.size, len(self.rules.groups)), f"{self.limits.size} pnodes are asked for"
+            count = min(self.limits.size, len(self.rules.groups))
+            few = "" if count == self.limits.size else f", {counted(self._count, 'node')} can fill {count}"
+            return count, f"{counted(self.limits.size, 'pnode')} asked for{few}"
         for limit, total in self._totals.items():
             tops = sorted((self.limit(offer, limit, 1) for offer in self.offers), reverse=True)
             held, count = 0.0, 0
@@ -131,10 +142,10 @@ class Pass:
 
     def _why(self, limit: Limit, total: float, most: float, count: int) -> str:
         if isinstance(limit, Resource):
-            return f"{shown(limit, total)}, at most {shown(limit, most)} on a pnode: {count} pnodes"
+            return f"{shown(limit, total)}, at most {shown(limit, most)} on a pnode: {counted(count, 'pnode')}"
         if isinstance(limit, Kind):
-            return f"{total:g} {limit} nodes, at most {most:g} of them on a pnode: {count} pnodes"
-        return f"{total:g} nodes are kept apart: {count} pnodes"
+            return f"{total:g} {limit} nodes, at most {most:g} of them on a pnode: {counted(count, 'pnode')}"
+        return f"{total:g} nodes are kept apart: {counted(count, 'pnode')}"
 
     def limits_at(self, parts: int) -> list[Limit]:
         """What can run out where there are so many pnodes, as the engine's resources are numbered."""
@@ -174,11 +185,18 @@ class Pass:
         capacity: list[tuple[float, ...]] = [
             tuple(self.limit(offer, limit, parts) for limit in limits) for offer in offers
         ]
+        floor, more = divmod(self._count, parts)
+        if self._is_even and more and self._largest <= floor and Resource.NODES in number_of:
+            # Exactly so many each, or one of the pnodes that were asked for might stay empty.
+            at = number_of[Resource.NODES]
+            capacity = [
+                (*row[:at], min(row[at], floor + (part < more)), *row[at + 1 :]) for part, row in enumerate(capacity)
+            ]
         wanted = [self.features(number) for number in range(len(needs))]
         colors = sorted(set(wanted), key=sorted)
         allowed = [[features <= offer.type.features for offer in offers] for features in colors]
-        hosts = {offer.host: at for at, offer in enumerate(offers) if offer.host}
-        fixed = [self._fixed(self.rules.pins.get(number), hosts, parts) for number in range(len(needs))]
+        hosts: dict[str | None, int] = {offer.host: at for at, offer in enumerate(offers) if offer.host}
+        fixed = [hosts.get(self.rules.pins.get(number), -1) for number in range(len(needs))]
         color = [colors.index(features) for features in wanted]
         uplink = [math.inf if self.limits.nodes_only else offer.uplink_kbps for offer in offers]
         if self._reaches_out:  # what the pass's LANs are tied to elsewhere stands on a part of its own
@@ -201,12 +219,6 @@ class Pass:
             conflicts=pairs,
         )
 
-    @staticmethod
-    def _fixed(pin: str | None, hosts: Mapping[str, int], parts: int) -> int:
-        if pin is None:
-            return -1
-        return hosts[pin] if pin in hosts else min(pnode_number(pin) or 0, parts - 1)
-
     def overloads(self, parts: int, part: Sequence[int]) -> list[str]:
         """What is too much in a placement on so many pnodes, in words."""
         instance, limits = self.instance(parts), self.limits_at(parts)
@@ -221,7 +233,10 @@ class Pass:
             if traffic[at] > instance.uplink[at]:
                 over = traffic[at] - instance.uplink[at]
                 promised, has = rate(traffic[at]), rate(instance.uplink[at])
-                found.append(f"{where}: its uplink would promise {promised}, {rate(over)} more than the {has} it has")
+                dear = self._crossing(part, at)
+                found.append(
+                    f"{where}: its uplink would promise {promised} ({dear}), {rate(over)} more than the {has} it has"
+                )
             kinds = [limit for number, limit in enumerate(limits) if limit in self._kinds and loads[at][number]]
             found += [
                 f"{where}: {one} and {other} nodes may not share a pnode"
@@ -229,6 +244,16 @@ class Pass:
                 if {one, other} <= set(kinds)
             ]
         return found
+
+    def _crossing(self, part: Sequence[int], at: int) -> str:
+        """The LANs that cross a pnode's uplink, the dearest first."""
+        crossing = [
+            (weight, name)
+            for (pins, weight), name in zip(self._nets, self._net_names, strict=True)
+            if len(touched := {part[pin] for pin in pins}) > 1 and at in touched
+        ]
+        names = [f"{name} {rate(weight)}" for weight, name in sorted(crossing, key=lambda one: -one[0])[:3]]
+        return ", ".join(names) + (" and others" if len(crossing) > 3 else "")
 
 
 def _too_much(limit: Limit, load: float, most: float, rules: Rules) -> str:
@@ -238,9 +263,3 @@ def _too_much(limit: Limit, load: float, most: float, rules: Rules) -> str:
         return f"{load:g} {limit} nodes, at most {most:g} may be there"
     title, groups = rules.apart[int(limit.split()[1])]
     return f"{load:g} of the {len(groups)} nodes that {title} keeps apart"
-
-
-def pnode_number(pin: str) -> int | None:
-    """3 of `pnode-0003`; None for another name."""
-    head, _, digits = pin.partition("-")
-    return int(digits) if head == "pnode" and digits.isascii() and digits.isdecimal() and len(digits) <= 6 else None

@@ -9,8 +9,8 @@ from benito.embedding.model import Embedding, Partition
 from benito.embedding.needs import Resource, shown
 from benito.embedding.offers import Offer, Stock
 from benito.embedding.pack import Bin, DoesNotFit, pack
-from benito.embedding.passes import Pass, pnode_number
-from benito.embedding.rules import Rules, rules_of
+from benito.embedding.passes import Pass
+from benito.embedding.rules import Rules, pins_of, pnode_number, rules_of, together_of
 from benito.errors import EmbeddingError
 from benito.model import Kind, Lan, Node
 from benito.policy import PassPolicy, Policy, Strategy
@@ -43,13 +43,18 @@ def embed(
     _check_policy(policy)
     problems: list[str] = []
     stock = Stock(site)
+    hosts = {name for one in site.pnode_types for name in one.names}
     if former is not None:
         former.withdraw_lost(stock)
-    machines = _whole_machines([node for node in nodes if node.kind is Kind.EMBEDDED_PNODE], stock, problems)
-    hosts = {name for one in site.pnode_types for name in one.names}
+    problems += _scattered(nodes, policy)
+    pinned = pins_of(nodes, policy, hosts)
+    whole = [node for node in nodes if node.kind is Kind.EMBEDDED_PNODE]
+    machines = _whole_machines(whole, pinned, stock, former, problems)
     bins: list[Bin] = []
     reasons: list[str] = []
+    labels = {node: where for node, where in pinned.items() if pnode_number(where) is not None and where not in hosts}
     groups = _groups(nodes, policy)
+    problems += _divided_labels(labels, groups)
     for group in groups:
         rules = _rules(group, nodes, policy, hosts, problems)
         offers = _offers(group, rules, stock, site, problems)
@@ -70,9 +75,13 @@ def embed(
         reasons.append(f"{_title(group, groups)}{packed.reason}")
     if problems:
         raise refusal(problems)
-    keep = former is not None or any(pnode_number(pin) is not None for _, pin in policy.pins)
     gone = frozenset() if former is None else frozenset(former.types)
-    return _numbered(nodes, lans, bins, machines, reasons, keep=keep, gone=gone)
+    named = [replace(one, pnode=one.pnode or next(filter(None, map(labels.get, one.nodes)), None)) for one in bins]
+    found = _numbered(nodes, lans, named, machines, reasons, gone=gone, keep=former is not None)
+    problems += _far_labels(labels, found, former)
+    if problems:
+        raise refusal(problems)
+    return found
 
 
 def refusal(problems: Sequence[str]) -> EmbeddingError:
@@ -102,29 +111,33 @@ def is_placed(nodes: Sequence[Node], policy: Policy) -> bool:
     return any(node.partition is not None for node in nodes) and not policy.force_partition
 
 
-def _groups(nodes: Sequence[Node], policy: Policy) -> list[_Group]:
-    """The passes, in their order; those of a file without any are by kind where options speak of passes."""
-    packed = [node for node in nodes if node.kind is not Kind.EMBEDDED_PNODE]
+def pass_numbers(nodes: Sequence[Node], policy: Policy) -> Mapping[str, int]:
+    """Node -> its pass: the attribute's; in a file without any, by kind where options speak of passes.
+
+    Nothing for whole machines, and for all nodes of a file that is taken as placed.
+    """
     if is_placed(nodes, policy):
-        placed = tuple(node for node in packed if node.partition is not None)
-        return (
-            [_Group(number=0, nodes=placed, limits=PassPolicy(pnode_types=policy.pnode_types), placed=True)]
-            if placed
-            else []
-        )
-    own = any(node.partition_pass is not None for node in packed)
+        return {}
+    packed = [node for node in nodes if node.kind is not Kind.EMBEDDED_PNODE]
+    if any(node.partition_pass is not None for node in packed):
+        return {node.name: node.partition_pass or 0 for node in packed}
+    return {node.name: int(bool(policy.passes) and node.kind is not Kind.OPENVZ) for node in packed}
 
-    def number_of(node: Node) -> int:
-        if own:
-            return node.partition_pass or 0
-        return int(bool(policy.passes) and node.kind is not Kind.OPENVZ)
 
-    numbers = sorted({number_of(node) for node in packed})
+def _groups(nodes: Sequence[Node], policy: Policy) -> list[_Group]:
+    """The passes, in their order."""
+    if is_placed(nodes, policy):
+        placed = tuple(node for node in nodes if node.kind is not Kind.EMBEDDED_PNODE and node.partition is not None)
+        limits = PassPolicy(pnode_types=policy.pnode_types)
+        return [_Group(number=0, nodes=placed, limits=limits, placed=True)] if placed else []
+    number_of = pass_numbers(nodes, policy)
     return [
         _Group(
-            number=number, nodes=tuple(n for n in packed if number_of(n) == number), limits=pass_limits(policy, number)
+            number=number,
+            nodes=tuple(node for node in nodes if number_of.get(node.name) == number),
+            limits=pass_limits(policy, number),
         )
-        for number in numbers
+        for number in sorted(set(number_of.values()))
     ]
 
 
@@ -218,15 +231,69 @@ def _shortages(work: Pass, offers: Sequence[Offer]) -> list[str]:
     return found
 
 
-def _whole_machines(nodes: Sequence[Node], stock: Stock, problems: list[str]) -> list[Partition]:
+def _scattered(nodes: Sequence[Node], policy: Policy) -> list[str]:
+    """Nodes that are to share a pnode and cannot: one is a whole machine, or they are of different passes."""
+    found = []
+    number_of = pass_numbers(nodes, policy)
+    whole = {node.name for node in nodes if node.kind is Kind.EMBEDDED_PNODE}
+    for group in together_of(nodes, policy):
+        first = group[0]
+        for other in group[1:]:
+            machine = next((name for name in (first, other) if name in whole), None)
+            if machine is not None:
+                found.append(f"{first} and {other} are kept together, and {machine} is a whole machine")
+            elif number_of.get(first) != number_of.get(other):
+                found.append(f"{first} and {other} are kept together, and packed in different passes")
+    return found
+
+
+def _divided_labels(labels: Mapping[str, str], groups: Sequence[_Group]) -> list[str]:
+    """Pnodes of the plan that nodes of two passes are pinned to."""
+    found = []
+    for label in sorted(set(labels.values())):
+        numbers = [group.number for group in groups if any(labels.get(node.name) == label for node in group.nodes)]
+        if len(numbers) > 1:
+            found.append(
+                f"nodes of passes {numbers[0]} and {numbers[1]} are pinned to {label}; no pnode serves two passes"
+            )
+    return found
+
+
+def _far_labels(labels: Mapping[str, str], found: Embedding, former: Former | None) -> list[str]:
+    """Pins to pnodes that the plan has not so many of."""
+    count = len(found.partitions)
+    if former is not None:
+        return []
+    return [
+        f"{node} is pinned to {label}, and the plan has {count} pnodes, the last of them pnode-{count - 1:04d}"
+        for node, label in labels.items()
+        if (pnode_number(label) or 0) >= count
+    ]
+
+
+def _whole_machines(
+    nodes: Sequence[Node], pinned: Mapping[str, str], stock: Stock, former: Former | None, problems: list[str]
+) -> list[Partition]:
     """A machine for each node that is one: of its hardware type where the site knows that, else what is left over."""
     made = []
     offers = stock.offers(len(nodes)) if nodes else []
     for node in nodes:
+        pnode = former.home.get(node.name) if former is not None else None
+        pnode = pnode if former is not None and pnode in former.kept else None
+        host = (
+            pinned.get(node.name)
+            or node.fixed_to
+            or (former.hosts.get(pnode) if former is not None and pnode else None)
+        )
         alike = [offer for offer in offers if node.hardware in (None, offer.type.name)] or [
             offer for offer in offers if offer.type.name not in {one.hardware for one in nodes}
         ]
-        named = [offer for offer in offers if offer.host is not None and offer.host == node.fixed_to]
+        label = pinned.get(node.name)
+        if label is not None and pnode_number(label) is not None:
+            pnode = label
+        elif label is not None and all(offer.host != label for offer in offers):
+            problems.append(f"{node.name} is pinned to {label}, which is not to be had here")
+        named = [offer for offer in offers if offer.host is not None and offer.host == host]
         chosen = next(iter(named or alike[::-1]), None)
         if chosen is None:
             problems.append(
@@ -235,7 +302,7 @@ def _whole_machines(nodes: Sequence[Node], stock: Stock, problems: list[str]) ->
             continue
         offers.remove(chosen)
         stock.take(chosen)
-        made.append(Partition(pnode="", nodes=(node.name,), type=chosen.type, host=chosen.host, whole=True))
+        made.append(Partition(pnode=pnode or "", nodes=(node.name,), type=chosen.type, host=chosen.host, whole=True))
     return made
 
 
@@ -265,9 +332,11 @@ def _numbered(
     ]
     if not keep:
         made.sort(key=lambda partition: place[partition.nodes[0]])
-    taken = gone | {one.pnode for one in made}
+    taken = gone | {one.pnode for one in (*made, *machines)}
     free = (name for number in count() if (name := f"pnode-{number:04d}") not in taken)
     partitions = tuple(one if one.pnode else replace(one, pnode=next(free)) for one in [*made, *machines])
+    if not keep:
+        partitions = tuple(sorted(partitions, key=lambda one: one.pnode))
     home: Mapping[str, str] = {node: partition.pnode for partition in partitions for node in partition.nodes}
     cut = tuple(lan.name for lan in lans if len({home[member.node] for member in lan.members}) > 1)
     return Embedding(partitions=partitions, cut_lans=cut, reasons=tuple(reasons))

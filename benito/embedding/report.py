@@ -1,6 +1,5 @@
 """What a placement uses of what there is, what crosses and what that costs, and why a node is where it is."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from dataclasses import dataclass
 from benito.embedding.model import Embedding, Partition
 from benito.embedding.needs import Resource, attribute, demand_of, promised_kbps, rate, shown, words
 from benito.embedding.offers import limits_of, uplink_of
-from benito.embedding.place import pass_limits
+from benito.embedding.place import pass_limits, pass_numbers
+from benito.embedding.rules import together_of
 from benito.model import Kind, Lan, Node
 from benito.policy import Policy
 from benito.site import Site
@@ -64,8 +64,9 @@ def report(nodes: Sequence[Node], lans: Sequence[Lan], embedding: Embedding, pol
     for crossing in crossings:
         traffic.update(dict.fromkeys(crossing.pnodes, crossing.rate_kbps))
     node_of = {node.name: node for node in nodes}
+    number_of = pass_numbers(nodes, policy)
     pnodes = tuple(
-        _use(one, [node_of[name] for name in one.nodes], traffic[one.pnode], policy, site)
+        _use(one, [node_of[name] for name in one.nodes], traffic[one.pnode], number_of, policy, site)
         for one in embedding.partitions
     )
     return Report(pnodes=pnodes, crossings=crossings, cost_kbps=sum(crossing.cost_kbps for crossing in crossings))
@@ -83,12 +84,18 @@ def _crossings(lans: Sequence[Lan], embedding: Embedding, site: Site) -> tuple[C
     return tuple(found)
 
 
-def _use(partition: Partition, nodes: Sequence[Node], traffic: int, policy: Policy, site: Site) -> PnodeUse:
+def _use(
+    partition: Partition,
+    nodes: Sequence[Node],
+    traffic: int,
+    number_of: Mapping[str, int],
+    policy: Policy,
+    site: Site,
+) -> PnodeUse:
     limits = dict(limits_of(partition.type, site))
-    if not partition.whole:
-        limits[Resource.NODES] = min(
-            [limits[Resource.NODES], *(most for node in nodes if (most := _packing(node, policy)))]
-        )
+    packings = [pass_limits(policy, number_of[node.name]) for node in nodes if node.name in number_of]
+    most = [one.packing for one in packings if one.packing is not None and one.size is None]
+    limits[Resource.NODES] = min([limits[Resource.NODES], *most])
     demands = [demand_of(node, site) for node in nodes]
     uses = tuple(
         Use(
@@ -105,11 +112,6 @@ def _use(partition: Partition, nodes: Sequence[Node], traffic: int, policy: Poli
         uplink_kbps=traffic,
         uplink_most_kbps=uplink_of(partition.type, site),
     )
-
-
-def _packing(node: Node, policy: Policy) -> int | None:
-    limits = pass_limits(policy, node.partition_pass or 0)
-    return None if limits.size is not None else limits.packing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,8 @@ def explain(
             continue
         cost = _cost(mine, home | {name: partition.pnode}, site) - _cost(mine, home, site)
         there = [node_of[other] for other in partition.nodes]
-        obstacles = _obstacles(node, there, numbers[partition.pnode], mine, home, policy, site)
+        obstacles = _obstacles(node, nodes, there, numbers[partition.pnode], policy, site)
+        obstacles += _full_uplinks(name, partition.pnode, numbers, mine, home, site)
         elsewhere.append(Elsewhere(pnode=partition.pnode, cost_kbps=cost, obstacles=tuple(obstacles)))
     elsewhere.sort(key=lambda one: (one.cost_kbps, len(one.obstacles), one.pnode))
     return Explanation(node=name, pnode=home[name], ties_kbps=dict(ties), elsewhere=tuple(elsewhere))
@@ -164,16 +167,10 @@ def _cost(lans: Sequence[Lan], home: Mapping[str, str], site: Site) -> int:
 
 
 def _obstacles(
-    node: Node,
-    there: Sequence[Node],
-    use: PnodeUse,
-    mine: Sequence[Lan],
-    home: Mapping[str, str],
-    policy: Policy,
-    site: Site,
+    node: Node, nodes: Sequence[Node], there: Sequence[Node], use: PnodeUse, policy: Policy, site: Site
 ) -> list[str]:
     """What forbids the node to join those on another pnode."""
-    demand, pnode = demand_of(node, site), use.partition.pnode
+    demand, number_of = demand_of(node, site), pass_numbers(nodes, policy)
     found = []
     for one in use.uses:
         over = one.used + demand.amounts[one.resource] - one.most
@@ -185,10 +182,9 @@ def _obstacles(
         found.append(f"pinned to {pinned}")
     if node.partition is not None and not policy.force_partition:
         found.append(f"the file places it in partition {node.partition}")
-    elif (node.partition_pass or 0) != ((there[0].partition_pass or 0) if there else 0):
+    elif number_of.get(node.name) != number_of.get(there[0].name):
         found.append("of another pass")
-    company = [other for group in policy.together if node.name in group for other in group if other != node.name]
-    if company or attribute(node, "together"):
+    if any(node.name in group and len(group) > 1 for group in together_of(nodes, policy)):
         found.append("kept together with others")
     labels = set(words(attribute(node, "apart")))
     foes = {other for group in policy.apart if node.name in group for other in group}
@@ -203,20 +199,24 @@ def _obstacles(
         for one, other in site.may_not_share
         if node.kind in (one, other) and kinds & {one, other} - {node.kind}
     ]
-    more = sum(
-        promised_kbps(lan, site.unlimited_kbps)
-        for lan in mine
-        if any(home[member.node] != pnode for member in lan.members if member.node != node.name)
-        and not (
-            len({home[member.node] for member in lan.members}) > 1
-            and any(home[member.node] == pnode for member in lan.members)
-        )
-    )
-    less = sum(
-        promised_kbps(lan, site.unlimited_kbps)
-        for lan in mine
-        if {home[member.node] for member in lan.members if member.node != node.name} == {pnode}
-    )
-    if use.uplink_kbps + more - less > use.uplink_most_kbps < math.inf:
-        found.append(f"its uplink has {rate(use.uplink_kbps + more - less - use.uplink_most_kbps)} too little")
+    return found
+
+
+def _full_uplinks(
+    name: str, target: str, numbers: Mapping[str, PnodeUse], mine: Sequence[Lan], home: Mapping[str, str], site: Site
+) -> list[str]:
+    """The uplinks, of the pnode that the node would leave and of the one it would join, that would promise too much."""
+    moved = {**home, name: target}
+    found = []
+    for pnode in (home[name], target):
+        change = 0
+        for lan in mine:
+            kbps = promised_kbps(lan, site.unlimited_kbps)
+            for sign, where in ((-1, home), (1, moved)):
+                touched = {where[member.node] for member in lan.members}
+                change += sign * kbps * (len(touched) > 1 and pnode in touched)
+        use = numbers[pnode]
+        over = use.uplink_kbps + change - use.uplink_most_kbps
+        if change > 0 and over > 0:
+            found.append(f"the uplink of {pnode} has {rate(over)} too little")
     return found

@@ -35,24 +35,23 @@ def rules_of(
     _check_names(every, policy)
     names = [node.name for node in nodes]
     known = set(names)
-    together = [list(group) for group in (*policy.together, *_labelled(nodes, "together").values())]
+    pinned = {name: where for name, where in pins_of(nodes, policy, hosts).items() if name in known}
+    labelled: dict[str, list[str]] = defaultdict(list)
+    for name, where in pinned.items():
+        if where not in hosts and pnode_number(where) is not None:
+            labelled[where].append(name)
+    together = [*together_of(nodes, policy), *labelled.values()]
     groups = _joined(names, [[name for name in group if name in known] for group in together])
     group_of = {name: number for number, group in enumerate(groups) for name in group}
     pins: dict[int, str] = {}
-    pinned = {node.name: node.fixed_to for node in nodes if node.fixed_to in hosts}
-    pinned |= {node.name: where for node in nodes if (where := attribute(node, "pnode"))}
-    pinned |= dict(policy.pins)
-    for name in names:
-        where = pinned.get(name)
-        if where is None:
-            continue
+    for name, where in pinned.items():
         if pins.setdefault(group_of[name], where) != where:
             problems.append(
                 f"{name} is pinned to {where} and kept together with nodes pinned to {pins[group_of[name]]}"
             )
     apart = []
-    labelled = [(f"the group {label!r}", group) for label, group in _labelled(nodes, "apart").items()]
-    for title, members in [*((f"--apart {','.join(group)}", group) for group in policy.apart), *labelled]:
+    own = [(f"the group {label!r}", group) for label, group in _labelled(nodes, "apart").items()]
+    for title, members in [*((f"--apart {','.join(group)}", group) for group in policy.apart), *own]:
         numbers = [group_of[name] for name in members if name in known]
         for group in groups:
             both = [name for name in members if name in group and name in known]
@@ -60,7 +59,29 @@ def rules_of(
                 problems.append(f"{both[0]} and {both[1]} are kept together and, by {title}, apart")
         if len(set(numbers)) == len(numbers) > 1:
             apart.append((title, tuple(numbers)))
+    divided = tuple(sorted({group_of[members[0]] for members in labelled.values()}))
+    if len(divided) > 1:
+        apart.append(("the pins to different pnodes", divided))
+    pins = {number: where for number, where in pins.items() if where not in labelled}
     return Rules(groups=tuple(tuple(group) for group in groups), pins=pins, apart=tuple(apart))
+
+
+def pins_of(nodes: Sequence[Node], policy: Policy, hosts: Collection[str]) -> Mapping[str, str]:
+    """Node -> the pnode that it is pinned to: the option's, else the attribute's, else that of `tb-fix-node`."""
+    pinned = {node.name: node.fixed_to for node in nodes if node.fixed_to is not None and node.fixed_to in hosts}
+    pinned |= {node.name: where for node in nodes if (where := attribute(node, "pnode"))}
+    return pinned | dict(policy.pins)
+
+
+def together_of(nodes: Sequence[Node], policy: Policy) -> list[list[str]]:
+    """The groups of nodes that options and attributes keep together."""
+    return [list(group) for group in (*policy.together, *_labelled(nodes, "together").values())]
+
+
+def pnode_number(pin: str) -> int | None:
+    """3 of `pnode-0003`; None for another name."""
+    head, _, digits = pin.partition("-")
+    return int(digits) if head == "pnode" and digits.isascii() and digits.isdecimal() and len(digits) <= 6 else None
 
 
 def _check_names(every: Sequence[Node], policy: Policy) -> None:

@@ -37,6 +37,7 @@ static int joins(const Clustering *c, int32_t vertex, int32_t cluster, double ve
 }
 
 static void rate(Clustering *c, int32_t cluster, double weight, int32_t *count) {
+    if (weight <= 0) return;
     if (c->rating[cluster] == 0) c->touched[(*count)++] = cluster;
     c->rating[cluster] += weight;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LEVELS = 40, VERTICES_PER_PART = 3 };
+enum { MOST_LEVELS = 40 };
 /* The share of a descent's last level that is spent with nothing being too much any more. */
 static const double HARD_SHARE = 0.3;
 
@@ -27,7 +27,7 @@ static void raise_tower(Tower *tower, Search *search, const Start *start, const 
     while (tower->count < MOST_LEVELS && trial->share > 0) {
         Level *level = tower->level[tower->count - 1];
         const int32_t *group = tower->group[tower->count - 1], *part = tower->part[tower->count - 1];
-        if (level->n <= VERTICES_PER_PART * search->site->parts) return;
+        if (level->n <= trial->crowd * search->site->parts) return;
         Level *next = level_coarser(level, search->site, trial, group, &search->random);
         if (next == NULL) return;
         if (start != NULL) {
@@ -94,7 +94,7 @@ void descend(Search *search, const Start *start, const Trial *trial, Best *best)
     raise_tower(&tower, search, start, trial);
     State *state = state_new(tower.level[tower.count - 1], search->site);
     set_prices(state, search->least, 1);
-    if (start == NULL) grow(state, trial->shy, &search->random);
+    if (start == NULL) grow(state, trial->shy, trial->orderly ? NULL : &search->random);
     else state_fill(state, tower.part[tower.count - 1]);
     for (int32_t at = tower.count - 1; at >= 0; at--) {
         if (at < tower.count - 1) state = project(tower.level[at], search->site, state);

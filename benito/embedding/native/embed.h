@@ -134,11 +134,13 @@ typedef struct {
     double sweeps;
     double hot, cold; /* temperatures: of a typical weight, of the least weight */
     double share;     /* how much of a part a cluster may take; 0: no coarser pictures */
+    int32_t crowd;    /* coarser pictures are made while there are more vertices for a part */
     double price;     /* of too much, of a typical weight */
     double finer;     /* the heat of the levels after the first, of the first's */
     double bend;
     double all;       /* how much all weights count for what is typical, instead of those that are cut */
     double bulky;     /* how much heat grows with what a coarse vertex is tied by: 0 not, 1 in proportion */
+    int32_t orderly;  /* growth goes by the vertices' own order where ties are equal */
     double shy;       /* of growth: how much open ties count against a vertex */
     double keen;      /* ties below this share of either end's strongest one make no clusters */
     double flat;      /* how much weights count when clusters are made: 1 all, 0 nothing */

@@ -9,7 +9,7 @@ typedef struct {
     double shy;                  /* how much ties to the unplaced count against a candidate */
     double *tie, *open;          /* ties to the part that grows; weight of all ties to vertices not yet placed */
     int32_t *candidate, *at, candidates, *net_seen;
-    int32_t *frontier, frontiers, first, *order, scanned;
+    int32_t *frontier, frontiers, first, *order, *rank, scanned;
     uint8_t *in_frontier;
 } Growth;
 
@@ -65,7 +65,8 @@ static int32_t best_candidate(const Growth *g, int32_t part) {
     for (int32_t i = 0; i < g->candidates; i++) {
         const int32_t v = g->candidate[i];
         const double score = g->tie[v] - g->shy * (g->open[v] - g->tie[v]);
-        if (score > most && fits(g->state, v, part)) most = score, best = v;
+        if (score < most || (score == most && best >= 0 && g->rank[v] > g->rank[best])) continue;
+        if (fits(g->state, v, part)) most = score, best = v;
     }
     return best;
 }
@@ -105,6 +106,7 @@ static int32_t least_bad_part(State *state, int32_t vertex) {
     return best < 0 ? 0 : best;
 }
 
+/* In the order of the vertices where `random` is NULL: files often name neighbours one after the other. */
 void grow(State *state, double shy, Random *random) {
     const Level *level = state->level;
     const int32_t n = level->n;
@@ -119,11 +121,13 @@ void grow(State *state, double shy, Random *random) {
         for (int32_t i = level->pair_start[v]; i < level->pair_start[v + 1]; i++) g.open[v] += level->pair_weight[i];
         for (int32_t i = level->in_start[v]; i < level->in_start[v + 1]; i++) g.open[v] += level->net_weight[level->in_net[i]];
     }
-    for (int32_t i = n - 1; i > 0; i--) {
+    for (int32_t i = random == NULL ? 0 : n - 1; i > 0; i--) {
         const int32_t j = random_below(random, i + 1), kept = g.order[i];
         g.order[i] = g.order[j];
         g.order[j] = kept;
     }
+    g.rank = must_alloc(n, sizeof *g.rank);
+    for (int32_t i = 0; i < n; i++) g.rank[g.order[i]] = i;
     for (int32_t v = 0; v < n; v++)
         if (level->fixed[v] >= 0) place(&g, v, level->fixed[v]);
     for (int32_t p = 0; p < state->site->parts; p++) {
@@ -143,5 +147,5 @@ void grow(State *state, double shy, Random *random) {
     for (int32_t v = 0; v < n; v++)
         if (state->part[v] < 0) state_enter(state, v, least_bad_part(state, v));
     state_sum(state);
-    free(g.tie), free(g.open), free(g.candidate), free(g.at), free(g.net_seen), free(g.frontier), free(g.in_frontier), free(g.order);
+    free(g.tie), free(g.open), free(g.candidate), free(g.at), free(g.net_seen), free(g.frontier), free(g.in_frontier), free(g.order), free(g.rank);
 }

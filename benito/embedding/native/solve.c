@@ -27,6 +27,7 @@ static Trial some_trial(Random *random, double sweeps) {
     trial.hot = between(random, 0.05, 1);
     trial.cold = between(random, 0.1, 0.3);
     trial.share = 1.0 / (1 + random_below(random, 5)); /* clusters of which some number fill a part */
+    trial.crowd = chance(random, 25) ? 1 : 3;
     trial.price = between(random, 0.3, 1);
     trial.finer = between(random, 0.3, 0.8);
     trial.bend = between(random, 0.4, 0.8);
@@ -101,7 +102,7 @@ static void look(Search *search, Pool *pool, int32_t rounds, double sweeps) {
         switch (given < POOL && round < STARTS ? STARTING[round] : some_way(&search->random, rounds)) {
         case COLD:
             /* Grown and hardly stirred: where LANs are large, heat mixes more than it mends. */
-            trial.share = 0, trial.hot = 0.05, trial.cold = 0.04, trial.shy = round == 0;
+            trial.share = 0, trial.hot = 0.05, trial.cold = 0.04, trial.shy = trial.orderly = round == 0;
             descend(search, NULL, &trial, &fresh);
             break;
         case SPLIT:

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static const Trial HALVING = {
-    .sweeps = 100, .hot = 0.5, .cold = 0.2, .share = 0.25, .price = 0.5, .finer = 0.7, .bend = 0.5, .flat = 1, .shy = 1,
+    .sweeps = 300, .hot = 0.5, .cold = 0.2, .share = 0.25, .crowd = 3, .price = 0.5, .finer = 0.7, .bend = 0.5, .flat = 1, .shy = 1,
 };
 
 /* Two parts that have together what `parts` parts from `first` on have. */
