@@ -51,9 +51,11 @@ class _Packing:
         work = self._work
         least, why = work.bound()
         least = max(least, len(set(work.rules.pins.values())), 1)
-        ceiling = (
-            least if self._work.limits.size is not None else min(len(self._work.rules.groups), len(self._work.offers))
-        )
+        alike = len({offer.type.name for offer in work.offers}) == 1
+        ceiling = least if work.limits.size is not None else len(work.offers)
+        if alike:  # more pnodes than nodes are of no use
+            ceiling = min(ceiling, len(work.rules.groups))
+        work.is_exact = former is None
         least, ceiling = min(least, len(self._work.offers)), min(max(least, ceiling), len(self._work.offers))
         if former is not None:
             kept = self._keep(former)

@@ -35,6 +35,7 @@ class Pass:
         self._count = len(nodes)
         self.demand: Mapping[str, Demand] = {node.name: demand_of(node, site) for node in nodes}
         self.vertex_of = {name: number for number, group in enumerate(rules.groups) for name in group}
+        self.is_exact = True  # whether an even spread is one to the node
         self._net_names: list[str] = []
         self._nets, self._reaches_out = self._make_nets(lans)
         self._kinds = [
@@ -93,7 +94,9 @@ class Pass:
         ]
 
         def room(offer: Offer) -> float:
-            return min((offer.limits[limit] / self._totals[limit] for limit in mains), default=1.0)
+            shares = [offer.limits[limit] / self._totals[limit] for limit in mains]
+            shares += [offer.most_of(kind) / self._totals[kind] for kind in self._kinds if self._totals.get(kind)]
+            return min(shares, default=1.0)
 
         return sorted(
             offers,
@@ -186,7 +189,7 @@ class Pass:
             tuple(self.limit(offer, limit, parts) for limit in limits) for offer in offers
         ]
         floor, more = divmod(self._count, parts)
-        if self._is_even and more and self._largest <= floor and Resource.NODES in number_of:
+        if self.is_exact and self._is_even and more and self._largest <= floor and Resource.NODES in number_of:
             # Exactly so many each, or one of the pnodes that were asked for might stay empty.
             at = number_of[Resource.NODES]
             capacity = [
@@ -233,16 +236,23 @@ class Pass:
             if traffic[at] > instance.uplink[at]:
                 over = traffic[at] - instance.uplink[at]
                 promised, has = rate(traffic[at]), rate(instance.uplink[at])
-                dear = self._crossing(part, at)
-                found.append(
-                    f"{where}: its uplink would promise {promised} ({dear}), {rate(over)} more than the {has} it has"
-                )
+                crossing = f"{promised} ({self._crossing(part, at)})"
+                found.append(f"{where}: its uplink would promise {crossing}, {rate(over)} more than the {has} it has")
             kinds = [limit for number, limit in enumerate(limits) if limit in self._kinds and loads[at][number]]
             found += [
                 f"{where}: {one} and {other} nodes may not share a pnode"
                 for one, other in self._site.may_not_share
                 if {one, other} <= set(kinds)
             ]
+        for number, group in enumerate(self.rules.groups):
+            at = part[number]
+            pin, lacks = self.rules.pins.get(number), self.features(number) - self.offers[at].type.features
+            if pin is not None and self.offers[at].host != pin:
+                found.append(f"{group[0]}: {pin}, which it is pinned to, cannot hold it")
+            elif lacks:
+                found.append(
+                    f"{group[0]}: no pnode with {', '.join(sorted(lacks))} has room, or it is pinned to one without"
+                )
         return found
 
     def _crossing(self, part: Sequence[int], at: int) -> str:

@@ -67,7 +67,8 @@ def embed(
         try:
             packed = pack(work, seed=policy.seed, effort=policy.effort, former=former)
         except DoesNotFit as error:
-            problems += [f"{_title(group, groups)}{reason}" for reason in error.reasons]
+            lacking = error.reasons or ("no placement that keeps every rule was found",)
+            problems += [f"{_title(group, groups)}{reason}" for reason in lacking]
             continue
         for one in packed.bins:
             stock.take(one.offer)

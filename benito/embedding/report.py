@@ -1,5 +1,6 @@
 """What a placement uses of what there is, what crosses and what that costs, and why a node is where it is."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -176,6 +177,9 @@ def _obstacles(
         over = one.used + demand.amounts[one.resource] - one.most
         if over > 0:
             found.append("full" if one.resource is Resource.NODES else f"{shown(one.resource, over)} too little")
+    kind = node.kind or policy.default_kind
+    if use.kinds.get(kind, 0) + 1 > use.partition.type.most_nodes.get(kind, math.inf):
+        found.append(f"no more {kind} nodes may be there")
     found += [f"no {feature}" for feature in sorted(demand.features - use.partition.type.features)]
     pinned = dict(policy.pins).get(node.name) or attribute(node, "pnode")
     if pinned is not None:

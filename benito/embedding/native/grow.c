@@ -9,7 +9,8 @@ typedef struct {
     double shy;                  /* how much ties to the unplaced count against a candidate */
     double *tie, *open;          /* ties to the part that grows; weight of all ties to vertices not yet placed */
     int32_t *candidate, *at, candidates, *net_seen;
-    int32_t *frontier, frontiers, first, *order, *rank, scanned;
+    int32_t *frontier, frontiers, first, *order, *rank, found, scanned;
+    int orderly;
     uint8_t *in_frontier;
 } Growth;
 
@@ -30,6 +31,7 @@ static void tie(Growth *g, int32_t vertex, double weight) {
         g->at[vertex] = g->candidates;
         g->candidate[g->candidates++] = vertex;
         g->tie[vertex] = 0;
+        if (g->orderly) g->rank[vertex] = g->found++;
     }
     g->tie[vertex] += weight;
     if (!g->in_frontier[vertex]) {
@@ -77,7 +79,7 @@ static int32_t seed_vertex(Growth *g, int32_t part) {
     int32_t best = -1, looked = 0;
     double least = DBL_MAX;
     while (g->first < g->frontiers && state->part[g->frontier[g->first]] >= 0) g->first++;
-    for (int32_t i = g->first; i < g->frontiers && looked < 64; i++) {
+    for (int32_t i = g->first; i < g->frontiers && looked < 64 && !g->orderly; i++) {
         const int32_t v = g->frontier[i];
         if (state->part[v] >= 0) continue;
         looked++;
@@ -106,11 +108,12 @@ static int32_t least_bad_part(State *state, int32_t vertex) {
     return best < 0 ? 0 : best;
 }
 
-/* In the order of the vertices where `random` is NULL: files often name neighbours one after the other. */
+/* Where `random` is NULL, each part begins at the first vertex that is left, and of equals takes who was found first:
+ * files often name neighbours one after the other, and so meshes are tiled. */
 void grow(State *state, double shy, Random *random) {
     const Level *level = state->level;
     const int32_t n = level->n;
-    Growth g = {.state = state, .shy = shy};
+    Growth g = {.state = state, .shy = shy, .orderly = random == NULL};
     g.tie = must_alloc(n, sizeof *g.tie), g.open = must_alloc(n, sizeof *g.open);
     g.candidate = must_alloc(n, sizeof *g.candidate), g.at = must_alloc(n, sizeof *g.at);
     g.net_seen = must_alloc(level->nets, sizeof *g.net_seen);

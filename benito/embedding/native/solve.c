@@ -102,7 +102,7 @@ static void look(Search *search, Pool *pool, int32_t rounds, double sweeps) {
         switch (given < POOL && round < STARTS ? STARTING[round] : some_way(&search->random, rounds)) {
         case COLD:
             /* Grown and hardly stirred: where LANs are large, heat mixes more than it mends. */
-            trial.share = 0, trial.hot = 0.05, trial.cold = 0.04, trial.shy = trial.orderly = round == 0;
+            trial.share = 0, trial.hot = 0.05, trial.cold = 0.04, trial.shy = round == 0, trial.orderly = round > 0;
             descend(search, NULL, &trial, &fresh);
             break;
         case SPLIT:
