@@ -111,7 +111,7 @@ class _Packing:
             )
             pinned = _pinned(self._work.instance(parts), homes)
             best = engine.search(pinned, seed=self._seed, effort=self._effort, start=[found])
-            return Packed(bins=self._bins(parts, best.part, kept), reason="every node stays where it was")
+            return Packed(bins=self._bins(parts, best.part, kept), reason="every node stays that can")
         except DoesNotFit:
             return self._pack_with_moves(homes, kept, least, ceiling)
 

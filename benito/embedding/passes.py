@@ -33,6 +33,7 @@ class Pass:
         self._site, self.limits, self.rules = site, limits, rules
         self._node_of = {node.name: node for node in nodes}
         self._count = len(nodes)
+        self.nodes = tuple(nodes)
         self.demand: Mapping[str, Demand] = {node.name: demand_of(node, site) for node in nodes}
         self.vertex_of = {name: number for number, group in enumerate(rules.groups) for name in group}
         self.is_exact = True  # whether an even spread is one to the node

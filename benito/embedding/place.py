@@ -1,17 +1,18 @@
 """The whole act of placing: whole machines, hand-made partitions, packing passes; every reason why not, at once."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
 from benito.embedding.former import Former
 from benito.embedding.model import Embedding, Partition
-from benito.embedding.needs import Resource, shown
+from benito.embedding.needs import Resource, counted, shown
 from benito.embedding.offers import Offer, Stock
 from benito.embedding.pack import Bin, DoesNotFit, pack
 from benito.embedding.passes import Pass
 from benito.embedding.rules import Rules, pins_of, pnode_number, rules_of, together_of
-from benito.errors import EmbeddingError
+from benito.errors import EmbeddingError, UsageError
 from benito.model import Kind, Lan, Node
 from benito.policy import PassPolicy, Policy, Strategy
 from benito.site import PnodeType, Site
@@ -46,6 +47,7 @@ def embed(
     hosts = {name for one in site.pnode_types for name in one.names}
     if former is not None:
         former.withdraw_lost(stock)
+    _check_passes(nodes, policy)
     problems += _scattered(nodes, policy)
     pinned = pins_of(nodes, policy, hosts)
     whole = [node for node in nodes if node.kind is Kind.EMBEDDED_PNODE]
@@ -72,6 +74,8 @@ def embed(
             continue
         for one in packed.bins:
             stock.take(one.offer)
+        if group.placed:
+            packed = replace(packed, reason="as the file places them")
         bins += packed.bins
         reasons.append(f"{_title(group, groups)}{packed.reason}")
     if problems:
@@ -94,7 +98,7 @@ def refusal(problems: Sequence[str]) -> EmbeddingError:
         else "\n".join([f"{len(once)} things stand in the way:", *(f"  {one}" for one in once)])
     )
     return EmbeddingError(
-        message, hint="give the experiment more or larger pnodes, the nodes less, or leave one of these rules out"
+        message, hint="change what these name: options, attributes, or what the site file says that there is"
     )
 
 
@@ -105,6 +109,16 @@ def _check_policy(policy: Policy) -> None:
     for option, value in limits:
         if value is not None and value < 1:
             raise EmbeddingError(f"{option} {value} leaves no room for any node", hint="give 1 or more")
+
+
+def _check_passes(nodes: Sequence[Node], policy: Policy) -> None:
+    numbers = sorted(set(pass_numbers(nodes, policy).values())) or [0]
+    if any(node.partition_pass is None for node in nodes) and len(numbers) == 1:
+        numbers = [0, 1]  # by kind, whether or not there are nodes of both
+    for number in policy.passes:
+        if number not in numbers:
+            known = ", ".join(map(str, numbers))
+            raise UsageError(f"an option speaks of pass {number}, which no node is in", hint=f"the passes are {known}")
 
 
 def is_placed(nodes: Sequence[Node], policy: Policy) -> bool:
@@ -229,6 +243,10 @@ def _shortages(work: Pass, offers: Sequence[Offer]) -> list[str]:
         if total > there:
             less = shown(resource, total - there)
             found.append(f"{shown(resource, total)} needed, all {len(offers)} pnodes together have {less} less")
+    for kind, total in Counter(node.kind for node in work.nodes).items():
+        room = sum(offer.most_of(kind) for offer in offers) if kind is not None else total
+        if total > room:
+            found.append(f"{counted(total, f'{kind} node')}, and all {len(offers)} pnodes together may hold {room:g}")
     return found
 
 

@@ -55,6 +55,6 @@ def refusal(experiment: Experiment) -> BenitoError | None:
     if needed > 1:
         return EmbeddingError(
             f"the placement needs {needed} pnodes, the local testbed has 1 ({'; '.join(experiment.embedding.reasons)})",
-            hint="raise or leave out --packing and --size, or give --force-partition to place the nodes anew",
+            hint="choose options that need one pnode, or give --force-partition where the file places its nodes",
         )
     return None

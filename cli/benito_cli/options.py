@@ -167,7 +167,9 @@ def read_experiment(
     )
     experiment = ExperimentId(project, default_name(file) if name is None else name)
     topology = read_topology(file)
-    return resolve(experiment, topology, policy, placement.site(site), former=placement.former(was, lost))
+    former = placement.former(was, lost)
+    placement.check_former(was, former, topology)
+    return resolve(experiment, topology, policy, placement.site(site), former=former)
 
 
 def takes_experiment(*, without: tuple[str, ...] = ()) -> "Callable[[Callable[..., None]], Callable[..., None]]":

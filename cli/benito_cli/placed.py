@@ -33,9 +33,9 @@ def print_placement(console: Console, experiment: Experiment) -> None:
 
 def _cells(use: PnodeUse) -> tuple[str, ...]:
     amounts = {one.resource: one for one in use.uses}
-    kinds = " ".join(f"{count} {kind}" for kind, count in use.kinds.items())
-    of = amounts[Resource.NODES].most
-    nodes = kinds if math.isinf(of) else f"{kinds} (at most {of:g})"
+    count, most = amounts[Resource.NODES].used, amounts[Resource.NODES].most
+    kinds = ", ".join(f"{number} {kind}" for kind, number in use.kinds.items())
+    nodes = kinds if math.isinf(most) else f"{count} of {most:g}: {kinds}"
     host = f"{use.partition.host} ({use.partition.type.name})" if use.partition.host else use.partition.type.name
     uplink = (
         rate(use.uplink_kbps)
@@ -160,7 +160,7 @@ def explanation_document(why: Explanation) -> Mapping[str, object]:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=plain(title), title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("pnode", "type"))
     return table
 
 

@@ -11,10 +11,11 @@ from benito.policy import PassPolicy
 
 if TYPE_CHECKING:
     from benito.embedding import Former
+    from benito.model import Topology
     from benito.site import Site
 
 T = TypeVar("T")
-_NUMBER = re.compile(r"[0-9]{1,6}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
@@ -25,7 +26,7 @@ def packing(word: str | None) -> int | None:
 
 def _number(option: str, word: str) -> int:
     if _NUMBER.fullmatch(word.strip()) is None:
-        raise UsageError(f"{option}: {word[:80]!r} is not a whole number", hint="for instance 10")
+        raise UsageError(f"{option}: {word[:80]!r} is not a whole number of at most 9 digits", hint="for instance 10")
     return int(word)
 
 
@@ -119,3 +120,11 @@ def former(was: str | None, lost: Sequence[str] | None) -> "Former | None":
     from benito_cli.former import read_former
 
     return read_former(was, _split(lost))
+
+
+def check_former(was: str | None, former: "Former | None", topology: "Topology") -> None:
+    """Raises UsageError where the earlier placement has nothing to do with the file."""
+    if former is not None and former.home and not any(node.name in former.home for node in topology.nodes):
+        raise UsageError(
+            f"--was: {was} places none of the nodes of {topology.source}", hint="is it another experiment's?"
+        )
