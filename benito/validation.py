@@ -33,7 +33,7 @@ def judge(path: Path) -> Verdict:
         topology = read_topology(path)
         nodes, lans, problems = len(topology.nodes), len(topology.lans), topology.warnings
         addresses = assign_addresses(topology)
-        # Only routes that the file gives can be wrong; computing all others takes long where there are many LANs.
+        # Only routes that the file gives can be wrong.
         compute_routes(replace(topology, routing=Routing.MANUAL), addresses)
     except TopologyError as error:
         problems = (*error.problems, *problems)

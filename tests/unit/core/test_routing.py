@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from benito.addressing import assign_addresses
 from benito.errors import TopologyMeaningError
 from benito.model import ManualRoute, Routing, Topology
-from benito.routing import Routes, _joined, compute_routes
+from benito.routing import Routes, compute_routes
+from benito.routing.given import joined
 
 
 def routes(of: Topology) -> Routes:
@@ -211,5 +212,5 @@ def test_parts_that_are_not_connected_have_no_routes_between_them() -> None:
 def test_joined_routes_cover_just_what_they_were_made_of(blocks: list[tuple[int, int]]) -> None:
     networks = {IPv4Network((0x0A000000 + number * 16, length), strict=False) for number, length in blocks}
     hop = IPv4Address("10.9.9.9")
-    joined = [route.destination for route in _joined(dict.fromkeys(networks, hop))]
-    assert joined == list(collapse_addresses(networks))
+    found = [route.destination for route in joined(dict.fromkeys(networks, hop))]
+    assert found == list(collapse_addresses(networks))

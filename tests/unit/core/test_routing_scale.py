@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benito.addressing import assign_addresses
-from benito.model import Topology
+from benito.model import ManualRoute, Routing, Topology
 from benito.routing import compute_routes
 from benito.topology.generate import Shape, generate
 
@@ -52,6 +52,18 @@ def test_large_networks_have_few_routes_a_node_in_seconds(name: str) -> None:
     assert time.process_time() - start < seconds * BUSY
     assert sum(map(len, routes.values())) <= mean * len(routes)
     assert max(map(len, routes.values())) <= most
+
+
+def test_routes_of_the_file_are_looked_up_in_seconds() -> None:
+    network = generate(Shape.LINE, (10_000,))
+    by_hand = [ManualRoute(node=f"n-{at}", destination="link-9998", next_hop=f"n-{at + 1}") for at in range(9_000)]
+    by_hand += [ManualRoute(node="n-0", destination=f"link-{at}", next_hop="n-1") for at in range(1, 9_000)]
+    network = replace(network, routing=Routing.MANUAL, routes=tuple(by_hand))
+    addresses = assign_addresses(network)
+    start = time.process_time()
+    routes = compute_routes(network, addresses)
+    assert time.process_time() - start < 0.5 * BUSY
+    assert len(routes["n-0"]) < 20
 
 
 def test_nodes_of_one_lan_share_one_table() -> None:

@@ -15,8 +15,9 @@ from benito.errors import TopologyMeaningError
 from benito.model import Lan, ManualRoute, Routing, Topology
 from benito.plan import RoutePlan
 from benito.policy import AddressRule
-from benito.routing import _joined, compute_routes
+from benito.routing import compute_routes
 from benito.routing.cover import Surroundings
+from benito.routing.given import joined
 from benito.routing.network import network as graph_of
 from benito.routing.tables import _Names, _Part
 
@@ -267,7 +268,7 @@ def test_a_node_never_has_more_routes_than_a_table_of_exact_ones(of: Topology, r
     for node, table in oracle.tables_of_old().items():
         # Joined, those within a subnet of the node's own would be lost in it.
         cut = any(network.subnet_of(own) for network in table for own in oracle.own(node))
-        exact = len(table if cut else _joined(table))
+        exact = len(table if cut else joined(table))
         event(f"{len(computed[node]) - exact}")
         assert len(computed[node]) <= exact
 
@@ -284,10 +285,10 @@ def test_a_node_never_has_more_routes_than_a_table_of_exact_ones(of: Topology, r
     )
 )
 def test_joined_routes_say_just_what_they_were_made_of(table: dict[IPv4Network, IPv4Address]) -> None:
-    joined = {route.destination: route.via for route in _joined(table)}
-    assert len(joined) <= len(table)
+    found = {route.destination: route.via for route in joined(table)}
+    assert len(found) <= len(table)
     for address in IPv4Network("10.0.0.0/25"):
-        assert longest(joined, address) == longest(table, address)
+        assert longest(found, address) == longest(table, address)
 
 
 @settings(deadline=None, max_examples=200)
