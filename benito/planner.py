@@ -228,8 +228,9 @@ def _plan_pnode(
     slot: int,
 ) -> PnodePlan:
     name, topology = experiment.id, experiment.topology
+    kinds = {node.name: node.kind for node in topology.nodes}
     links = tuple(
-        _plan_link(experiment, lan, realizations[lan.name])
+        _plan_link(experiment, lan, realizations[lan.name], kinds)
         for lan in topology.lans
         if any(member.node in names for member in lan.members)
     )
@@ -264,9 +265,8 @@ def _plan_pnode(
     )
 
 
-def _plan_link(experiment: Experiment, lan: Lan, how: Realization) -> LinkPlan:
+def _plan_link(experiment: Experiment, lan: Lan, how: Realization, kinds: Mapping[str, Kind | None]) -> LinkPlan:
     name = experiment.id
-    kinds = {node.name: node.kind for node in experiment.topology.nodes}
     ports = []
     for member in lan.members:
         interface = f"eth{member.port}"
