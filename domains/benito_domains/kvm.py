@@ -49,6 +49,7 @@ def _probe() -> bool:
         disk.flush()
         os.fchmod(disk.fileno(), 0o644)
         argv = [
+            "setpriv", "--pdeathsig", "KILL",  # a guest that hangs must not outlive a command that is killed
             str(program), "-accel", "kvm", "-machine", "pc", "-m", "16", "-nodefaults", "-no-user-config",
             "-display", "none", "-drive", f"file={disk.name},format=raw,if=ide,readonly=off",
             "-device", f"isa-debug-exit,iobase={_EXIT_PORT:#x},iosize=0x1",
