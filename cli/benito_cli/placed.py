@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.table import Table
 
 from benito.embedding.needs import UNITS, Resource, rate
 from benito.embedding.report import Explanation, PnodeUse, Report, Use, explain
 from benito.errors import UsageError
 from benito.planner import Experiment
 from benito.topology.findings import nearest
+from benito_cli.grid import add_row, new_table
 from benito_cli.text import plain
 
 _MOST_ROWS = 40
@@ -19,9 +19,19 @@ _MOST_ROWS = 40
 def print_placement(console: Console, experiment: Experiment) -> None:
     """Per pnode what is used of what there is; each LAN that crosses and what it costs; why so many pnodes."""
     found = experiment.report()
-    pnodes = _table(f"{len(found.pnodes)} pnodes", "pnode", "type", "nodes", "memory", "cores", "disk", "uplink")
+    pnodes = new_table(
+        f"{len(found.pnodes)} pnodes",
+        "pnode",
+        "type",
+        "nodes",
+        "memory",
+        "cores",
+        "disk",
+        "uplink",
+        whole=("pnode", "type"),
+    )
     for use in found.pnodes:
-        _row(pnodes, *_cells(use))
+        add_row(pnodes, *_cells(use))
     console.print(pnodes)
     for reason in experiment.embedding.reasons:
         console.print(plain(reason))
@@ -59,10 +69,10 @@ def _of(use: Use) -> str:
 
 def _print_crossings(console: Console, found: Report) -> None:
     title = f"{len(found.crossings)} links and LANs cross pnodes, {rate(found.cost_kbps)} in all"
-    table = _table(title, "link", "pnodes", "promises", "costs")
+    table = new_table(title, "link", "pnodes", "promises", "costs")
     dear = sorted(found.crossings, key=lambda one: -one.cost_kbps)
     for one in dear[:_MOST_ROWS]:
-        _row(table, one.lan, " ".join(one.pnodes), rate(one.rate_kbps), rate(one.cost_kbps))
+        add_row(table, one.lan, " ".join(one.pnodes), rate(one.rate_kbps), rate(one.cost_kbps))
     console.print(table)
     if len(dear) > _MOST_ROWS:
         console.print(plain(f"and {len(dear) - _MOST_ROWS} more; --json has them all"))
@@ -70,9 +80,9 @@ def _print_crossings(console: Console, found: Report) -> None:
 
 def _print_moves(console: Console, experiment: Experiment) -> None:
     moves = experiment.moves()
-    table = _table(f"{len(moves)} nodes move", "node", "from", "to", "because")
+    table = new_table(f"{len(moves)} nodes move", "node", "from", "to", "because")
     for move in moves[:_MOST_ROWS]:
-        _row(table, move.node, move.origin or "", move.target, move.reason)
+        add_row(table, move.node, move.origin or "", move.target, move.reason)
     console.print(table)
     if len(moves) > _MOST_ROWS:
         console.print(plain(f"and {len(moves) - _MOST_ROWS} more; --json has them all"))
@@ -136,10 +146,10 @@ def print_explanation(console: Console, why: Explanation) -> None:
     if not why.elsewhere:
         console.print(plain("There is no other pnode."))
         return
-    table = _table("elsewhere", "pnode", "its links there", "costs more", "what forbids it")
+    table = new_table("elsewhere", "pnode", "its links there", "costs more", "what forbids it")
     for one in why.elsewhere[:_MOST_ROWS]:
         cost = rate(one.cost_kbps) if one.cost_kbps >= 0 else f"-{rate(-one.cost_kbps)}"
-        _row(table, one.pnode, rate(why.ties_kbps.get(one.pnode, 0)), cost, "; ".join(one.obstacles))
+        add_row(table, one.pnode, rate(why.ties_kbps.get(one.pnode, 0)), cost, "; ".join(one.obstacles))
     console.print(table)
     if len(why.elsewhere) > _MOST_ROWS:
         console.print(plain(f"and {len(why.elsewhere) - _MOST_ROWS} dearer ones; --json has them all"))
@@ -155,14 +165,3 @@ def explanation_document(why: Explanation) -> Mapping[str, object]:
             {"pnode": one.pnode, "cost_kbps": one.cost_kbps, "obstacles": list(one.obstacles)} for one in why.elsewhere
         ],
     }
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=plain(title), title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in ("pnode", "type"))
-    return table
-
-
-def _row(table: Table, *cells: object) -> None:
-    table.add_row(*(plain(cell) for cell in cells))

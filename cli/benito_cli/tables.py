@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from benito.controller import NodeReport
 from benito.errors import Problem
@@ -14,6 +13,7 @@ from benito.store import Record
 from benito.testbeds.local import refusal
 from benito_cli import placed
 from benito_cli.documents import node_count
+from benito_cli.grid import add_row, new_table
 from benito_cli.text import plain
 
 _STYLE = {BootStatus.BOOTED: "green", BootStatus.RUNNING: "yellow", BootStatus.DEAD: "red", None: "magenta"}
@@ -23,20 +23,22 @@ def print_plan(console: Console, experiment: Experiment) -> None:
     """Nodes with their places and addresses, links with their shaping, then the warnings."""
     topology, home = experiment.topology, experiment.embedding.pnode_of()
     title = f"{experiment.id}: {len(topology.nodes)} nodes"
-    nodes = _table(title, "node", "kind", "pnode", "interfaces", "start command")
+    nodes = new_table(title, "node", "kind", "pnode", "interfaces", "start command")
     interfaces = experiment.interfaces()
     for node in topology.nodes:
         lines = [
             f"eth{member.port} {experiment.addresses[node.name, member.port]} {lan}"
             for lan, member in interfaces[node.name]
         ]
-        _row(nodes, node.name, node.kind, home[node.name], "\n".join(lines), node.start_command or "")
+        add_row(nodes, node.name, node.kind, home[node.name], "\n".join(lines), node.start_command or "")
     console.print(nodes)
     if topology.lans:
         how = realizations(experiment)
-        links = _table(f"{len(topology.lans)} links and LANs", "link", "members", "rate", "delay", "loss", "made as")
+        links = new_table(f"{len(topology.lans)} links and LANs", "link", "members", "rate", "delay", "loss", "made as")
         for lan in topology.lans:
-            _row(links, lan.name, " ".join(member.node for member in lan.members), *_shaping_cells(lan), how[lan.name])
+            add_row(
+                links, lan.name, " ".join(member.node for member in lan.members), *_shaping_cells(lan), how[lan.name]
+            )
         console.print(links)
     placed.print_placement(console, experiment)
     print_warnings(console, experiment.warnings)
@@ -88,7 +90,7 @@ def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
     for experiment in dict.fromkeys(report.experiment for report in reports):
         mine = [report for report in reports if report.experiment == experiment]
         columns = ["node", "kind", "pnode", "address", "status", "start command"]
-        table = _table(str(experiment), *columns)
+        table = new_table(str(experiment), *columns)
         for report in mine:
             status = report.status
             kind = report.kind if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
@@ -121,18 +123,7 @@ def _start_cell(has_command: bool, status: NodeStatus) -> str:  # noqa: FBT001 -
 
 def print_experiments(console: Console, records: Sequence[Record]) -> None:
     """A row per experiment."""
-    table = _table(None, "experiment", "state", "nodes", "file", "since")
+    table = new_table(None, "experiment", "state", "nodes", "file", "since")
     for record in records:
-        _row(table, record.id, record.state, node_count(record), record.source, record.created)
+        add_row(table, record.id, record.state, node_count(record), record.source, record.created)
     console.print(table)
-
-
-def _table(title: str | None, *columns: str) -> Table:
-    table = Table(title=plain(title) if title else None, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: object) -> None:
-    table.add_row(*(plain(cell) for cell in cells))

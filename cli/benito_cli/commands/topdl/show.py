@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from benito_cli import options as common
 from benito_cli.commands.topdl import options
-from benito_cli.text import plain
+from benito_cli.grid import add_row, new_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,9 +37,9 @@ def show(file: options.File, json: common.Json = False) -> None:
 
 
 def _print_nodes(console: Console, topology: "Topology") -> None:
-    table = _table(f"{topology.source}: {len(topology.nodes)} nodes", "node", "kind", "what the file says of it")
+    table = new_table(f"{topology.source}: {len(topology.nodes)} nodes", "node", "kind", "what the file says of it")
     for node in topology.nodes:
-        _row(table, node.name, node.kind or "", "\n".join(f"{key}={value}" for key, value in _said_of(node)))
+        add_row(table, node.name, node.kind or "", "\n".join(f"{key}={value}" for key, value in _said_of(node)))
     console.print(table)
 
 
@@ -54,7 +53,7 @@ def _said_of(node: "Node") -> "Iterable[tuple[str, object]]":
 def _print_links(console: Console, topology: "Topology") -> None:
     if not topology.lans:
         return
-    table = _table(
+    table = new_table(
         f"{len(topology.lans)} links and LANs", "link", "member", "address", "into the link", "out of the link"
     )
     for lan in topology.lans:
@@ -65,7 +64,7 @@ def _print_links(console: Console, topology: "Topology") -> None:
             extra = [f"cost {member.cost:g}"] if member.cost != 1 else []
             extra += [f"{key}={value}" for key, value in (*member.settings, *(lan.settings if number == 0 else ()))]
             name = "\n".join([f"{member.node} eth{member.port}", *extra])
-            _row(table, first, name, address, _half(member.into), _half(member.out_of))
+            add_row(table, first, name, address, _half(member.into), _half(member.out_of))
     console.print(table)
 
 
@@ -84,22 +83,22 @@ def _half(half: "Shaping") -> str:
 
 def _print_activities(console: Console, topology: "Topology") -> None:
     if topology.routes:
-        table = _table(f"{len(topology.routes)} manual routes", "node", "to", "by way of")
+        table = new_table(f"{len(topology.routes)} manual routes", "node", "to", "by way of")
         for route in topology.routes:
-            _row(table, route.node, route.destination, route.next_hop)
+            add_row(table, route.node, route.destination, route.next_hop)
         console.print(table)
     if topology.programs or topology.traffic:
-        table = _table("agents", "agent", "node", "what it does")
+        table = new_table("agents", "agent", "node", "what it does")
         for program in topology.programs:
-            _row(table, program.name, program.node, program.command)
+            add_row(table, program.name, program.node, program.command)
         for agent in topology.traffic:
             what = f"{agent.generator} {agent.protocol} {agent.role}, port {agent.port}"
-            _row(table, agent.name, agent.node, f"{what}, with {agent.peer_node} port {agent.peer_port}")
+            add_row(table, agent.name, agent.node, f"{what}, with {agent.peer_node} port {agent.peer_port}")
         console.print(table)
     if topology.events:
-        table = _table(f"{len(topology.events)} events", "when", "to", "event", "with")
+        table = new_table(f"{len(topology.events)} events", "when", "to", "event", "with")
         for event in topology.events:
-            _row(table, _when(event), event.target, event.event, event.arguments)
+            add_row(table, _when(event), event.target, event.event, event.arguments)
         console.print(table)
 
 
@@ -116,18 +115,7 @@ def _print_settings(console: Console, topology: "Topology") -> None:
     rows += list(topology.settings)
     rows += [(f"event group {name}", " ".join(members)) for name, members in topology.groups]
     rows += [(f"virtual type {kind.name}", " ".join(kind.hardware)) for kind in topology.virtual_types]
-    table = _table("experiment", "setting", "value")
+    table = new_table("experiment", "setting", "value")
     for key, value in rows:
-        _row(table, key, value)
+        add_row(table, key, value)
     console.print(table)
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=plain(title), title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _row(table: Table, *cells: object) -> None:
-    table.add_row(*(plain(cell) for cell in cells))
