@@ -34,7 +34,7 @@ class _Work:
 
 _WORK = {
     Effort.QUICK: _Work(ends=80_000, least=3, most=12, sweeps=60),
-    Effort.DEFAULT: _Work(ends=700_000, least=10, most=150, sweeps=100),
+    Effort.DEFAULT: _Work(ends=550_000, least=10, most=150, sweeps=100),
     Effort.THOROUGH: _Work(ends=20_000_000, least=200, most=2000, sweeps=200),
 }
 
