@@ -121,7 +121,7 @@ _EXPERIMENT: tuple[tuple[str, str, Treatment, Handler], ...] = (
         _KEPT,
         experiment.number("multiplex_factor", 1, 100, "factor must be 1 <= factor <= 100"),
     ),
-    ("tb-set-packing-strategy", "strategy", _KEPT, experiment.set_packing),
+    ("tb-set-packing-strategy", "strategy", _HONOURED, experiment.set_packing),
     ("tb-set-cpu-usage", "usage", _KEPT, experiment.number("cpu_usage", 1, 5, "usage must be 1 <= factor <= 5")),
     ("tb-set-mem-usage", "usage", _KEPT, experiment.number("mem_usage", 1, 5, "usage must be 1 <= factor <= 5")),
     ("tb-fix-current-resources", "onoff", _KEPT, experiment.on_off("allowfixnode")),
