@@ -33,11 +33,19 @@ class Routing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaping:
-    """What happens to packets in one direction; the default lets everything through at once."""
+    """What happens to packets in one direction; the default lets everything through at once.
+
+    `jitter_us` is how far the delay may go either way, evenly. Of the packets, `reorder_ratio` overtake by having no
+    delay, `duplicate_ratio` come twice, `corrupt_ratio` have one wrong bit: these four go beyond Emulab's links.
+    """
 
     rate_kbps: int | None = None
     delay_us: int = 0
+    jitter_us: int = 0
     loss_ratio: float = 0.0
+    reorder_ratio: float = 0.0
+    duplicate_ratio: float = 0.0
+    corrupt_ratio: float = 0.0
     queue_packets: int | None = None
 
     def then(self, other: "Shaping") -> "Shaping":
@@ -47,14 +55,23 @@ class Shaping:
         return Shaping(
             rate_kbps=min(rates) if rates else None,
             delay_us=self.delay_us + other.delay_us,
-            loss_ratio=1 - (1 - self.loss_ratio) * (1 - other.loss_ratio),
+            jitter_us=self.jitter_us + other.jitter_us,
+            loss_ratio=either(self.loss_ratio, other.loss_ratio),
+            reorder_ratio=either(self.reorder_ratio, other.reorder_ratio),
+            duplicate_ratio=either(self.duplicate_ratio, other.duplicate_ratio),
+            corrupt_ratio=either(self.corrupt_ratio, other.corrupt_ratio),
             queue_packets=min(queues) if queues else None,
         )
 
     @property
     def needs_netem(self) -> bool:
         """Whether more than a rate is asked for."""
-        return self.delay_us > 0 or self.loss_ratio > 0
+        return self.delay_us > 0 or self.jitter_us > 0 or any(self.ratios)
+
+    @property
+    def ratios(self) -> tuple[float, float, float, float]:
+        """Loss, reordering, duplication, corruption."""
+        return self.loss_ratio, self.reorder_ratio, self.duplicate_ratio, self.corrupt_ratio
 
     @property
     def is_clear(self) -> bool:
@@ -64,6 +81,11 @@ class Shaping:
 
 #: Lets everything through at once.
 CLEAR = Shaping()
+
+
+def either(one: float, other: float) -> float:
+    """How likely one of two independent things is: 1-(1-a)(1-b)."""
+    return 1 - (1 - one) * (1 - other)
 
 
 def half_loss(loss_ratio: float) -> float:

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from benito.errors import NodeManagerError
-from benito.model import CLEAR, Kind, Shaping
+from benito.model import CLEAR, DEFAULT_QUEUE, Kind, Queue, Shaping
 from benito.names import ExperimentId, digest
 
 _STRICT = ConfigDict(extra="forbid")
@@ -29,7 +29,10 @@ class Realization(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortPlan:
-    """A LAN member on this pnode. `device` is the host-side end of the node's interface `interface`."""
+    """A LAN member on this pnode. `device` is the host-side end of the node's interface `interface`.
+
+    `queue` is what the member's packets wait in on their way into the LAN.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -42,12 +45,16 @@ class PortPlan:
     address: IPv4Interface
     into: Shaping = CLEAR
     out_of: Shaping = CLEAR
+    queue: Queue = DEFAULT_QUEUE
     ifb: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPlan:
-    """A LAN's part on this pnode; `bridge` names the bridge that it is given where it is realized by one."""
+    """A LAN's part on this pnode; `bridge` names the bridge that it is given where it is realized by one.
+
+    `down` are the members whose cable is pulled.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -56,6 +63,7 @@ class LinkPlan:
     ports: tuple[PortPlan, ...]
     bridge: str
     altname: str
+    down: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

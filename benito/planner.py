@@ -12,6 +12,7 @@ from benito.embedding.place import balanced, is_placed, strategy_of
 from benito.embedding.report import Report, report
 from benito.errors import Problem, Severity, TopologyMeaningError
 from benito.hosts import hosts_text
+from benito.impairments import with_impairments
 from benito.model import Kind, Lan, Member, Node, Routing, Topology
 from benito.names import ExperimentId, alternative_name, interface_group, kernel_name, mac_address
 from benito.plan import (
@@ -111,6 +112,7 @@ def resolve(
         return node.kind or (policy.default_kind if node.partition is not None else default)
 
     resolved = replace(topology, nodes=tuple(replace(node, kind=kind_of(node)) for node in topology.nodes))
+    resolved = with_impairments(resolved)
     _check_domain_names(experiment, resolved)
     if strategy_of(policy, dict(topology.settings)) is Strategy.BALANCE:
         policy = balanced(policy, resolved.nodes, site)
@@ -281,6 +283,7 @@ def _plan_link(experiment: Experiment, lan: Lan, how: Realization, kinds: Mappin
                 address=experiment.addresses[member.node, member.port],
                 into=member.into,
                 out_of=member.out_of,
+                queue=member.queue,
                 ifb=kernel_name("i", name, member.node, interface),
             )
         )

@@ -12,7 +12,7 @@ from benito_netplan import firewall, messages, ops, traffic
 from benito_netplan.namespaces import Namespaces, by_namespace, set_forwarding
 from benito_netplan.ops import LinkOp, Stage
 from benito_netplan.rtnl import Netlink, Request, failed
-from benito_netplan.shaping import Queue
+from benito_netplan.shaping import Discipline
 
 _GONE = frozenset({errno.ENODEV, errno.ENXIO})
 _THERE = frozenset({errno.EEXIST})
@@ -163,7 +163,8 @@ class Applier:
                 if op.replace:
                     yield _without(index, traffic.ROOT, subject)
                 if op.queue is not None:
-                    for data in traffic.add_queue(index, op.queue):
+                    encoded = traffic.change_queue if op.alike else traffic.add_queue
+                    for data in encoded(index, op.queue):
                         yield Request(data=data, subject=subject, feature=_queue_feature(op.queue))
             case ops.Redirect():
                 index = _index(op.device, subject)
@@ -224,7 +225,7 @@ def _without(index: int, parent: int, subject: str) -> Request:
     return Request(data=traffic.delete_qdisc(index, parent), subject=subject, tolerated=_NO_ENTRY)
 
 
-def _queue_feature(queue: Queue) -> str:
+def _queue_feature(queue: Discipline) -> str:
     return "netem (module sch_netem)" if queue.netem else "htb (module sch_htb)"
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 from benito.model import CLEAR, Kind, Shaping
 from benito.names import ExperimentId, alternative_name, digest, mac_address
 from benito.plan import LinkPlan, NodePlan, PnodePlan, PortPlan, Realization, RoutePlan
-from benito_netplan.shaping import Feature, Queue, queue_for
+from benito_netplan.shaping import Discipline, Feature, queue_for
 
 #: What the alternative names of the control network begin with after the experiment's; no LAN can be called so.
 _CONTROL = "_control"
@@ -54,7 +54,7 @@ class WantedIfb:
     device: str
     altname: str
     what: str
-    queue: Queue
+    queue: Discipline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class WantedPort:
     bridge: str | None = None
     isolated: bool = False
     redirect: str | None = None
-    queue: Queue | None = None
+    queue: Discipline | None = None
     frames_only: bool = False
 
 

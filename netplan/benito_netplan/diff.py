@@ -16,7 +16,7 @@ from benito_netplan.marks import is_foreign, is_our_namespace, is_ours
 from benito_netplan.messages import ADDR_GEN_EUI64, ADDR_GEN_NONE
 from benito_netplan.observe import Link, Observed
 from benito_netplan.ops import LinkOp
-from benito_netplan.shaping import Queue
+from benito_netplan.shaping import Discipline
 
 _MISSING = "it is not there"
 _STALE = "the experiment has it no longer"
@@ -187,11 +187,19 @@ class _Difference:
         self._add(ops.AddDirect(what=wanted.what, ends=wanted.ends, reason=_MISSING))
         self._add(ops.SetInside(inside=wanted.ends[1], frames_only=False, reason="only the first end is born up"))
 
-    def queue(self, device: str, wanted: Queue | None) -> None:
+    def queue(self, device: str, wanted: Discipline | None) -> None:
         seen = None if device in self._new_devices else self._observed.queues.get(device)
         if seen != wanted:
-            reason = "it has no shaping" if seen is None else "the shaping differs"
-            self._add(ops.SetQueue(device=device, queue=wanted, replace=seen is not None, reason=reason))
+            alike = seen is not None and wanted is not None and seen.is_like(wanted)
+            if seen is None:
+                reason = "it has no shaping"
+            else:
+                reason = f"it was: {seen}" if str(seen) else "the shaping is not ours"
+            self._add(
+                ops.SetQueue(
+                    device=device, queue=wanted, replace=seen is not None and not alike, alike=alike, reason=reason
+                )
+            )
 
     def traffic(self, wanted: WantedPort) -> None:
         if not self._will_be(wanted.device):

@@ -1,33 +1,26 @@
 """Reads the links of the pnode and of the experiment's namespaces: a few dumps, whatever their number."""
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from benito.plan import RoutePlan
-from benito_netplan import messages, traffic
-from benito_netplan.attributes import attribute, attributes, text, u8, u32, u64
+from benito_netplan import messages
+from benito_netplan.attributes import attribute, attributes, text, u8, u32
 from benito_netplan.rtnl import Netlink, Request
-from benito_netplan.shaping import Queue
+from benito_netplan.shaping import Discipline
 
 _LINK = struct.Struct("=BxHiII")
-_TRAFFIC = struct.Struct("=BxxxiIII")
-_NETEM = struct.Struct("=IIIIII")
 _UP = 1
 _MAIN_TABLE = 254
-#: Kernel's numbers of attributes (if_link.h, rtnetlink.h, pkt_sched.h).
+#: Kernel's numbers of attributes (if_link.h).
 _ADDRESS, _IFNAME, _LINK_INDEX, _MASTER, _LINKINFO, _AF_SPEC, _GROUP = 1, 3, 5, 10, 18, 26, 27
 _GSO_MAX_SEGS, _PROP_LIST, _ALT_IFNAME = 40, 52, 53
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA, _BRPORT_ISOLATED = 1, 2, 5, 33
 _INET, _INET6, _INET_CONF, _INET6_CONF, _INET6_ADDR_GEN_MODE = 2, 10, 1, 2, 8
 _ACCEPT_RA, _DISABLE_IPV6, _ACCEPT_DAD = 3, 26, 27
 _BRIDGE_NUMBERS = ((1, 4), (5, 4), (23, 1), (36, 1), (37, 1), (38, 1))  # in BRIDGE_SETTINGS' order, with their sizes
-_KIND, _OPTIONS = 1, 2
-_HTB_PARMS, _HTB_RATE64 = 1, 6
-_U32_ACT, _ACT_OPTIONS, _MIRRED_PARMS = 7, 2, 2
-#: Stands for a queue that is not of our making.
-OTHER_QUEUE = Queue(rate_bytes_per_s=None, limit_packets=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +71,7 @@ class Observed:
     """
 
     links: Mapping[str, Link]
-    queues: Mapping[str, Queue]
+    queues: Mapping[str, Discipline]
     redirects: Mapping[str, str | None]
     namespaces: Mapping[str, SeenNamespace]
     guarded: bool | None = None
@@ -174,71 +167,3 @@ def namespace_here(netlink: Netlink, netns: str) -> SeenNamespace:
         addresses=addresses_here(netlink, {link.index: link.name for link in links.values()}),
         routes=routes_here(netlink),
     )
-
-
-def queues_here(
-    netlink: Netlink, links: Mapping[str, Link], wanted: Iterable[str]
-) -> tuple[dict[str, Queue], dict[str, str | None]]:
-    """The queues and redirections of those of the `wanted` devices that have any."""
-    names = {links[name].index: name for name in wanted if name in links}
-    roots: dict[int, tuple[str, int]] = {}
-    leaves: dict[int, tuple[str, memoryview]] = {}
-    ingress: list[int] = []
-    for body in netlink.dump(Request(data=traffic.dump_qdiscs(), subject="list the queues")):
-        _family, index, handle, parent, _info = _TRAFFIC.unpack_from(body)
-        if index not in names:
-            continue
-        values = dict(attributes(body[20:]))
-        if parent == traffic.INGRESS:
-            ingress.append(index)
-        elif parent == traffic.ROOT and handle != 0:
-            roots[index] = text(values.get(_KIND)), handle
-        if parent in (traffic.ROOT, traffic.HTB_CLASS) and handle == traffic.LEAF_HANDLE:
-            leaves[index] = text(values.get(_KIND)), values.get(_OPTIONS, memoryview(b""))
-    rates = _rates(netlink, [index for index, root in roots.items() if root == ("htb", traffic.HTB_HANDLE)])
-    queues = {names[index]: _queue(root, rates.get(index), leaves.get(index)) for index, root in roots.items()}
-    targets = _targets(netlink, ingress)
-    by_index = {link.index: link.name for link in links.values()}
-    return queues, {names[index]: by_index.get(targets.get(index, 0)) for index in ingress}
-
-
-def _queue(root: tuple[str, int], rate: int | None, leaf: tuple[str, memoryview] | None) -> Queue:
-    kind, handle = root
-    ours = (kind, handle) == ("htb", traffic.HTB_HANDLE) and rate is not None
-    if leaf is None or not (ours or handle == traffic.LEAF_HANDLE):
-        return OTHER_QUEUE
-    leaf_kind, options = leaf
-    if leaf_kind == "netem" and len(options) >= _NETEM.size:
-        delay, limit, loss, gap, duplicate, jitter = _NETEM.unpack_from(options)
-        if not (gap or duplicate or jitter):
-            return Queue(rate_bytes_per_s=rate, delay_ticks=delay, loss_u32=loss, limit_packets=limit)
-    if leaf_kind == "pfifo" and len(options) >= 4:
-        return Queue(rate_bytes_per_s=rate, limit_packets=u32(options))
-    return OTHER_QUEUE
-
-
-def _rates(netlink: Netlink, indices: list[int]) -> dict[int, int]:
-    requests = [Request(data=traffic.get_class(index), subject="read a rate", tolerated=_GONE) for index in indices]
-    rates = {}
-    for position, body in netlink.ask(requests):
-        options = attribute(body[20:], _OPTIONS)
-        parms = attribute(options, _HTB_PARMS) if options is not None else None
-        if options is not None and parms is not None:
-            rates[indices[position]] = u64(attribute(options, _HTB_RATE64), u32(parms[8:12]))
-    return rates
-
-
-def _targets(netlink: Netlink, indices: list[int]) -> dict[int, int]:
-    requests = [
-        Request(data=traffic.get_filter(index), subject="read a redirection", tolerated=_GONE) for index in indices
-    ]
-    targets = {}
-    for position, body in netlink.ask(requests):
-        parms = attribute(body[20:], _OPTIONS, _U32_ACT, 1, _ACT_OPTIONS, _MIRRED_PARMS)
-        if parms is not None:
-            targets[indices[position]] = u32(parms[24:28])
-    return targets
-
-
-#: Nothing there (ENOENT), no such device (ENODEV), another kind of queue (EINVAL, EOPNOTSUPP).
-_GONE = frozenset({2, 19, 22, 95})

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from benito.plan import RoutePlan
 from benito_netplan.desired import Inside
-from benito_netplan.shaping import Queue
+from benito_netplan.shaping import Discipline
 
 
 class Stage(IntEnum):
@@ -224,12 +224,13 @@ class Raise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetQueue:
-    """Gives a device its queue, in place of what `replace` says is there."""
+    """Gives a device its queue: in place of what `replace` says is there, or by changing that where it is `alike`."""
 
     stage: ClassVar[Stage] = Stage.SHAPE
     device: str
-    queue: Queue | None
+    queue: Discipline | None
     replace: bool
+    alike: bool = False
     reason: str
 
     def __str__(self) -> str:

@@ -12,10 +12,10 @@ from benito.seams import Lack
 from benito_netplan import firewall, kernel, messages, traffic
 from benito_netplan.desired import toward
 from benito_netplan.rtnl import Netlink, Request, failed
-from benito_netplan.shaping import Feature, Queue, delay_text, rate_text, shaping_text
+from benito_netplan.shaping import Discipline, Feature, delay_text, rate_text, shaping_text
 
-_HTB_QUEUE = Queue(rate_bytes_per_s=125_000, limit_packets=50)
-_NETEM_QUEUE = Queue(rate_bytes_per_s=None, delay_ticks=15_625, limit_packets=50)
+_HTB_QUEUE = Discipline(rate_bytes_per_s=125_000, limit=50)
+_NETEM_QUEUE = Discipline(delay_ticks=15_625, line_packets=50)
 _LINK_KINDS = ((Feature.BRIDGE, "bridge"), (Feature.IFB, "ifb"))
 _UNSHAPED = "or pass --allow-unshaped"
 _MODULES = {

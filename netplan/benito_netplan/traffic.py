@@ -1,5 +1,6 @@
 """Encodes requests about queues and redirections, by pyroute2's message classes. Pure: numbers in, bytes out."""
 
+import struct
 import sys
 from functools import lru_cache
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from benito_netplan.messages import CHANGE, CREATE_NEW, DUMP, REQUEST, Attributes, encode, nested
-from benito_netplan.shaping import Queue
+from benito_netplan.shaping import Discipline
 
 (NEWQDISC, DELQDISC, GETQDISC) = range(36, 39)
 (NEWTCLASS, _, GETTCLASS) = range(40, 43)
 (NEWTFILTER, _, GETTFILTER) = range(44, 47)
 
 ROOT, INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
-HTB_HANDLE, HTB_CLASS, LEAF_HANDLE, INGRESS_HANDLE = 0x10000, 0x10001, 0x20000, 0xFFFF0000
+HTB_HANDLE, HTB_CLASS, INGRESS_HANDLE = 0x10000, 0x10001, 0xFFFF0000
+#: netem stands at the root, and has htb below it where there is a rate; in htb's one class stands the queue.
+NETEM_HANDLE, NETEM_BELOW, QUEUE_HANDLE = 0x20000, 0x20001, 0x30000
 #: The only entry of the only table: u32's first.
 FILTER_HANDLE = 0x80000800
 _FILTER_INFO = 1 << 16 | 0x0300  # priority 1, every protocol (ETH_P_ALL in network order)
@@ -51,9 +54,14 @@ def delete_qdisc(index: int, parent: int) -> bytes:
     return _traffic(DELQDISC, CHANGE, [], index=index, parent=parent)
 
 
-def add_queue(index: int, queue: Queue) -> tuple[bytes, ...]:
+def add_queue(index: int, queue: Discipline) -> tuple[bytes, ...]:
     """The queue of a link that has none but the default."""
-    return tuple(_with_index(template, index) for template in _queue_templates(queue))
+    return tuple(_with_index(template, index) for template in _queue_templates(queue, CREATE_NEW))
+
+
+def change_queue(index: int, queue: Discipline) -> tuple[bytes, ...]:
+    """Other numbers for a queue of the same parts; no packet in it is lost."""
+    return tuple(_with_index(template, index) for template in _queue_templates(queue, CHANGE))
 
 
 def add_redirect(index: int, target_index: int) -> tuple[bytes, bytes]:
@@ -70,16 +78,40 @@ def _with_index(template: bytes, index: int) -> bytes:
 
 # An experiment has few different queues and thousands of links: what is the same for all is encoded once.
 @lru_cache(maxsize=4096)
-def _queue_templates(queue: Queue) -> tuple[bytes, ...]:
-    leaf = _leaf(queue, parent=ROOT if queue.rate_bytes_per_s is None else HTB_CLASS)
-    if queue.rate_bytes_per_s is None:
-        return (leaf,)
-    glob = {"version": 3, "rate2quantum": 10, "defcls": HTB_CLASS & 0xFFFF, "debug": 0, "direct_pkts": 0}
-    root = _qdisc("htb", nested([("TCA_HTB_INIT", glob)]), parent=ROOT, handle=HTB_HANDLE)
-    return root, _htb_class(queue), leaf
+def _queue_templates(queue: Discipline, flags: int) -> tuple[bytes, ...]:
+    made = []
+    parent = ROOT
+    if queue.netem:
+        made.append(_qdisc("netem", _netem(queue), parent=ROOT, handle=NETEM_HANDLE, flags=flags))
+        parent = NETEM_BELOW
+    if queue.rate_bytes_per_s is not None:
+        # htb itself has nothing that could change.
+        if flags == CREATE_NEW:
+            glob = {"version": 3, "rate2quantum": 10, "defcls": HTB_CLASS & 0xFFFF, "debug": 0, "direct_pkts": 0}
+            made.append(_qdisc("htb", nested([("TCA_HTB_INIT", glob)]), parent=parent, handle=HTB_HANDLE))
+        made.append(_htb_class(queue, flags))
+        kind = "bfifo" if queue.limit_in_bytes else "pfifo"
+        made.append(_qdisc(kind, {"limit": queue.limit}, parent=HTB_CLASS, handle=QUEUE_HANDLE, flags=flags))
+    return tuple(made)
 
 
-def _htb_class(queue: Queue) -> bytes:
+def _netem(queue: Discipline) -> dict[str, Any]:
+    """Both shares are always said: a change that leaves one out leaves it as it was."""
+    return {
+        "delay": queue.delay_ticks,
+        "limit": queue.line_packets,
+        "loss": queue.loss_u32,
+        "gap": 1 if queue.reorder_u32 else 0,
+        "duplicate": queue.duplicate_u32,
+        "jitter": queue.jitter_ticks,
+        "attrs": [
+            ("TCA_NETEM_REORDER", {"prob_reorder": queue.reorder_u32, "corr_reorder": 0}),
+            ("TCA_NETEM_CORRUPT", {"prob_corrupt": queue.corrupt_u32, "corr_corrupt": 0}),
+        ],
+    }
+
+
+def _htb_class(queue: Discipline, flags: int) -> bytes:
     rate = queue.rate_bytes_per_s or 0
     ticks = min(2**32 - 1, queue.burst_bytes * 1_000_000_000 // (rate * _TICK_NS))
     short = min(rate, 2**32 - 1)
@@ -91,25 +123,19 @@ def _htb_class(queue: Queue) -> bytes:
         options += [("TCA_HTB_RATE64", rate), ("TCA_HTB_CEIL64", rate)]
     return _traffic(
         NEWTCLASS,
-        CREATE_NEW,
+        flags,
         [("TCA_KIND", "htb"), ("TCA_OPTIONS", nested(options))],
         handle=HTB_CLASS,
         parent=HTB_HANDLE,
     )
 
 
-def _leaf(queue: Queue, *, parent: int) -> bytes:
-    if not queue.netem:
-        return _qdisc("pfifo", {"limit": queue.limit_packets}, parent=parent, handle=LEAF_HANDLE)
-    options = {"delay": queue.delay_ticks, "limit": queue.limit_packets, "loss": queue.loss_u32}
-    return _qdisc("netem", options, parent=parent, handle=LEAF_HANDLE)
-
-
-def _qdisc(kind: str, options: dict[str, Any] | None, *, parent: int, handle: int) -> bytes:
+def _qdisc(kind: str, options: dict[str, Any] | None, *, parent: int, handle: int, flags: int = CREATE_NEW) -> bytes:
     attributes: Attributes = [("TCA_KIND", kind)]
     if options is not None:
-        attributes.append(("TCA_OPTIONS", options))
-    return _traffic(NEWQDISC, CREATE_NEW, attributes, parent=parent, handle=handle)
+        # pyroute2 knows no bfifo; its options are pfifo's, in bytes.
+        attributes.append(("TCA_OPTIONS", struct.pack("=I", options["limit"]) if kind == "bfifo" else options))
+    return _traffic(NEWQDISC, flags, attributes, parent=parent, handle=handle)
 
 
 @lru_cache(maxsize=1)

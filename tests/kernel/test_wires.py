@@ -134,11 +134,11 @@ class TestShaping:
         make(driver, plan)
         port = wires.port(plan, "lan", "a")
         for device in (port.ifb, port.device):
-            leaf = wires.qdiscs(device)[1]
+            leaf = wires.qdiscs(device)[0]
             assert leaf["kind"] == "netem"
             assert leaf["options"]["delay"]["delay"] == pytest.approx(0.005)
             assert leaf["options"]["loss-random"]["loss"] == pytest.approx(0.25)
-            assert leaf["options"]["limit"] == 54
+            assert leaf["options"]["limit"] == 463  # 50 and what comes in 5 ms at 1 Gbit/s
 
     def test_delay_alone_needs_no_rate(self, netem: None, driver: KernelLinkDriver, plan_of: Plans) -> None:
         leg = Shaping(delay_us=5000)

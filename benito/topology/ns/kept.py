@@ -153,8 +153,8 @@ set_link_layer = _settled(Call.link, "layer", lambda call: str(_number(call)))
 
 
 def set_lan_setting(call: Call) -> None:
-    """`tb-set-lan-setting lan key value`."""
-    lan = call.lan(call.words[0])
+    """`tb-set-lan-setting lan key value`; a link too, unlike Emulab, which has settings for LANs only."""
+    lan = call.link_or_lan(call.words[0])
     lan.settings[plain(f"setting:{call.words[1]}")] = plain(call.words[2])
 
 

@@ -5,7 +5,7 @@ from benito.names import mark_prefix
 from benito.plan import PnodePlan
 from benito_netplan.desired import desired_links
 from benito_netplan.probe import EVERY_FEATURE
-from benito_netplan.shaping import Feature, Queue
+from benito_netplan.shaping import Discipline, Feature
 
 Plans = Callable[..., PnodePlan]
 LEG = Shaping(rate_kbps=10_000, delay_us=5000)
@@ -30,7 +30,7 @@ def test_towards_a_wires_end_go_the_others_way_in_and_its_own_way_out(plan_of: P
     halves = (Shaping(rate_kbps=10_000, delay_us=5000), Shaping(rate_kbps=4000, delay_us=7000))
     wanted = desired_links(plan_of({"l": "a b"}, shaped={"l": halves}), EVERY_FEATURE)
     assert {port.queue for port in wanted.ports} == {
-        Queue(rate_bytes_per_s=500_000, delay_ticks=187_500, limit_packets=54)
+        Discipline(rate_bytes_per_s=500_000, delay_ticks=187_500, limit=50, line_packets=1041)
     }
 
 

@@ -9,7 +9,8 @@ from benito.model import Kind, Shaping
 from benito.plan import PnodePlan, RoutePlan
 from benito_netplan.desired import Desired
 from benito_netplan.diff import differences
-from benito_netplan.observe import OTHER_QUEUE, Ipv6, Link, Observed, SeenNamespace
+from benito_netplan.observe import Ipv6, Link, Observed, SeenNamespace
+from benito_netplan.observe_queues import OTHER_QUEUE
 
 Plans = Callable[..., PnodePlan]
 Worlds = Callable[[PnodePlan], "WorldLike"]

@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from benito_netplan import messages, traffic
 from benito_netplan.attributes import attribute, text, u32
-from benito_netplan.shaping import Queue
+from benito_netplan.shaping import Discipline
 
 HEADER = 16
 
@@ -40,19 +40,19 @@ def test_a_host_address_has_no_broadcast() -> None:
 
 
 def test_a_queue_is_encoded_for_the_device_that_is_asked_for() -> None:
-    queue = Queue(rate_bytes_per_s=1_250_000, limit_packets=50)
+    queue = Discipline(rate_bytes_per_s=1_250_000, limit=50)
     indices = [[struct.unpack_from("=i", message, 20)[0] for message in traffic.add_queue(n, queue)] for n in (7, 8)]
     assert indices == [[7, 7, 7], [8, 8, 8]]
 
 
 def test_netem_without_a_rate_is_the_root() -> None:
-    (message,) = traffic.add_queue(7, Queue(rate_bytes_per_s=None, delay_ticks=100, limit_packets=60))
+    (message,) = traffic.add_queue(7, Discipline(delay_ticks=100, line_packets=60))
     assert struct.unpack_from("=I", message, 28)[0] == traffic.ROOT
     assert text(attribute(body(message, 20), 1)) == "netem"
 
 
 def test_a_rate_above_32_bits_is_said_in_64() -> None:
-    _, rate, _ = traffic.add_queue(7, Queue(rate_bytes_per_s=5_000_000_000, limit_packets=50))
+    _, rate, _ = traffic.add_queue(7, Discipline(rate_bytes_per_s=5_000_000_000, limit=50))
     assert struct.unpack("=Q", attribute(body(rate, 20), 2, 6) or b"")[0] == 5_000_000_000
 
 
