@@ -11,6 +11,7 @@ from pathlib import Path
 from benito_netplan import firewall, messages, ops, traffic
 from benito_netplan.namespaces import Namespaces, by_namespace, set_forwarding
 from benito_netplan.ops import LinkOp, Stage
+from benito_netplan.relay import Relay
 from benito_netplan.rtnl import Netlink, Request, failed
 from benito_netplan.shaping import Discipline
 
@@ -26,9 +27,10 @@ _IPV4_SETTINGS = Path("/proc/sys/net/ipv4/conf")
 class Applier:
     """Applies changes to the links of one experiment, whose interface group is `group`."""
 
-    def __init__(self, netlink: Netlink, namespaces: Namespaces, group: int) -> None:
+    def __init__(self, netlink: Netlink, namespaces: Namespaces, relay: Relay, group: int) -> None:
         self._netlink = netlink
         self._namespaces = namespaces
+        self._relay = relay
         self._group = group
 
     def apply(self, changes: Sequence[LinkOp]) -> None:
@@ -40,6 +42,7 @@ class Applier:
             Stage.GUARD: self._guard,
             Stage.PORTS: self._ports,
             Stage.SHAPE: self._shape,
+            Stage.RELAY: self._pipes,
             Stage.INSIDE: self._inside,
         }
         for stage, some in groupby(changes, key=lambda op: op.stage):
@@ -119,7 +122,10 @@ class Applier:
                 yield self._veth(op, fd_of)
                 yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, subject)
                 master = _index(op.bridge, subject) if op.bridge else None
-                yield Request(data=messages.set_link(op.device, up=True, master_index=master), subject=subject)
+                data = messages.set_link(op.device, up=not op.down, master_index=master)
+                yield Request(data=data, subject=subject)
+            case ops.AddShim():
+                yield from self._shim(op)
             case ops.AddDirect():
                 near, far = (
                     messages.inside_end(
@@ -140,6 +146,17 @@ class Applier:
                 yield Request(data=messages.set_isolated(op.device), subject=subject)
             case ops.Raise():
                 yield Request(data=messages.set_link(op.device, up=True), subject=subject)
+            case ops.Lower():
+                yield Request(data=messages.set_link(op.device, down=True), subject=subject)
+
+    def _shim(self, op: ops.AddShim) -> Iterator[Request]:
+        subject = str(op)
+        ends = [messages.host_end(device, group=self._group) for device in (op.behind, op.device)]
+        yield Request(data=messages.add_veth(*ends), subject=subject, feature="veth (module veth)")
+        yield from _marking(op.behind, op.behind_altname, messages.ADDR_GEN_NONE, subject)
+        yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, subject)
+        master = _index(op.bridge, subject)
+        yield Request(data=messages.set_link(op.device, up=True, master_index=master), subject=subject)
 
     def _veth(self, op: ops.AddVeth, fd_of: Callable[[str], int]) -> Request:
         far = messages.inside_end(
@@ -166,6 +183,8 @@ class Applier:
                     encoded = traffic.change_queue if op.alike else traffic.add_queue
                     for data in encoded(index, op.queue):
                         yield Request(data=data, subject=subject, feature=_queue_feature(op.queue))
+            case ops.Shut():
+                _shut(op.device)
             case ops.Redirect():
                 index = _index(op.device, subject)
                 if op.replace:
@@ -173,6 +192,14 @@ class Applier:
                 if op.target is not None:
                     for data in traffic.add_redirect(index, _index(op.target, subject)):
                         yield Request(data=data, subject=subject, feature="redirection (modules cls_u32, act_mirred)")
+
+    def _pipes(self, changes: list[LinkOp]) -> None:
+        if any(isinstance(op, ops.StopRelay) for op in changes):
+            self._relay.stop()
+            return
+        self._relay.start()
+        self._relay.drop([op.device for op in changes if isinstance(op, ops.DropPipe)])
+        self._relay.put([op.pipe for op in changes if isinstance(op, ops.SetPipe)])
 
     def _inside(self, changes: list[LinkOp]) -> None:
         inside = [
@@ -236,15 +263,15 @@ def _index(device: str, subject: str) -> int:
         raise failed(subject, errno.ENODEV, said=f"{device} is not there") from error
 
 
-def _shut(bridge: str) -> None:
-    """A LAN's bridge joins the nodes, not the pnode: it answers no ARP, and takes no packet for the pnode.
+def _shut(device: str) -> None:
+    """A LAN's bridge joins the nodes, not the pnode, and so does the relay: no ARP answered, no packet taken.
 
     Strict source checking refuses all IPv4, since no route leads to the bridge; it needs no packet filter.
     """
     settings = {
-        _IPV4_SETTINGS / bridge / "arp_ignore": "8",
-        _IPV4_SETTINGS / bridge / "rp_filter": "1",
-        _IPV6_SETTINGS / bridge / "disable_ipv6": "1",
+        _IPV4_SETTINGS / device / "arp_ignore": "8",
+        _IPV4_SETTINGS / device / "rp_filter": "1",
+        _IPV6_SETTINGS / device / "disable_ipv6": "1",
     }
     for path, value in settings.items():
         with suppress(FileNotFoundError):  # a kernel without IPv6

@@ -1,131 +1,27 @@
 """Which links a plan asks for on this pnode, in the kernel's terms. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Interface
 
-from benito.model import CLEAR, Kind, Shaping
+from benito.model import CLEAR, Kind
 from benito.names import ExperimentId, alternative_name, digest, mac_address
-from benito.plan import LinkPlan, NodePlan, PnodePlan, PortPlan, Realization, RoutePlan
-from benito_netplan.shaping import Discipline, Feature, queue_for
+from benito.plan import LinkPlan, NodePlan, PnodePlan, PortPlan, Realization
+from benito_netplan.pipes import pipe, relayed, shim_devices, toward
+from benito_netplan.relay import Pipe
+from benito_netplan.shaping import Feature, queue_for
+from benito_netplan.wanted import (
+    Desired,
+    Inside,
+    WantedBridge,
+    WantedDirect,
+    WantedFirewall,
+    WantedIfb,
+    WantedNamespace,
+    WantedPort,
+    WantedShim,
+)
 
 #: What the alternative names of the control network begin with after the experiment's; no LAN can be called so.
 _CONTROL = "_control"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inside:
-    """An interface as the node in the namespace `netns` sees it."""
-
-    netns: str
-    name: str
-    mac: str
-
-    def __str__(self) -> str:
-        """`eth0 in n1.exp.proj`."""
-        return f"{self.name} in {self.netns}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedNamespace:
-    """The network namespace of a process node; `addresses` by the interface's name inside."""
-
-    netns: str
-    altname: str
-    addresses: Mapping[str, IPv4Interface]
-    routes: tuple[RoutePlan, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedBridge:
-    """A bridge; `what` says what it is for. The control network's has an IPv6 address of its own."""
-
-    device: str
-    altname: str
-    mac: str
-    what: str
-    control: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedIfb:
-    """Takes what comes from a node, so that it can be queued on its way into the LAN."""
-
-    device: str
-    altname: str
-    what: str
-    queue: Discipline
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedPort:
-    """The host-side end of a node's interface.
-
-    With `inside` it is a veth end of our making; without, a hypervisor makes it and we take it over once it is
-    there. `bridge` has it as a port; `redirect` is the device that takes whatever comes in; `queue` holds what
-    goes out, towards the node. `frames_only` keeps the node from sending several frames as one large packet,
-    which queues would count, lose and delay as one.
-    """
-
-    device: str
-    altname: str
-    what: str
-    inside: Inside | None = None
-    bridge: str | None = None
-    isolated: bool = False
-    redirect: str | None = None
-    queue: Discipline | None = None
-    frames_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedDirect:
-    """A veth pair from namespace to namespace: a link that the host has no part in."""
-
-    what: str
-    ends: tuple[Inside, Inside]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedFirewall:
-    """Keeps the nodes from reaching the pnode: table `table`, for what enters by the control network's `bridge`, or by
-    `devices`, the bridges of LANs and the ports that hypervisors make.
-    """
-
-    table: str
-    bridge: str
-    devices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
-    """All links of one experiment on one pnode."""
-
-    experiment: ExperimentId
-    group: int
-    namespaces: tuple[WantedNamespace, ...]
-    bridges: tuple[WantedBridge, ...]
-    ifbs: tuple[WantedIfb, ...]
-    ports: tuple[WantedPort, ...]
-    directs: tuple[WantedDirect, ...]
-    firewall: WantedFirewall | None
-    control_bridge: str
-
-    @property
-    def devices(self) -> Iterator[str]:
-        """Every host-side device."""
-        yield from (bridge.device for bridge in self.bridges)
-        yield from (ifb.device for ifb in self.ifbs)
-        yield from (port.device for port in self.ports)
-
-    @property
-    def insides(self) -> Iterator[Inside]:
-        """Every interface in a namespace."""
-        for port in self.ports:
-            if port.inside is not None:
-                yield port.inside
-        for direct in self.directs:
-            yield from direct.ends
 
 
 def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
@@ -135,6 +31,7 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
     bridged = [(link, ports) for link, ports in here if link.realization is Realization.BRIDGE and ports]
     controlled = [node for node in plan.nodes if node.control is not None]
     ifbs = tuple(ifb for link, ports in bridged for port in ports if (ifb := _ifb(plan, link, port, features)))
+    shims = [(_shim(plan, link, port), port) for link, ports in bridged for port in relayed(link, ports, features)]
     return Desired(
         experiment=plan.experiment,
         group=plan.group,
@@ -148,6 +45,11 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
             *_bridge_ports(bridged, nodes, features, frozenset(ifb.device for ifb in ifbs)),
             *_wire_ports(here, nodes, features),
             *(port for node in controlled for port in _control_ports(plan, node)),
+        ),
+        shims=tuple(shim for shim, _ in shims),
+        pipes=(
+            *(one for shim, port in shims for one in _lan_pipes(shim, port)),
+            *_wire_pipes(here, features),
         ),
         directs=tuple(
             WantedDirect(what=f"link {link.lan}", ends=(_inside(first, nodes), _inside(second, nodes)))
@@ -163,12 +65,6 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
 def table_name(experiment: ExperimentId) -> str:
     """The experiment's table of packet filter rules: `benito_` and 16 letters of its digest."""
     return f"benito_{digest('table', experiment.pid, experiment.eid).hex()[:16]}"
-
-
-def toward(ports: tuple[PortPlan, PortPlan]) -> tuple[Shaping, Shaping]:
-    """What happens to packets towards the first and towards the second of a wire's two ports."""
-    first, second = ports
-    return second.into.then(first.out_of), first.into.then(second.out_of)
 
 
 def _ports_here(link: LinkPlan, nodes: Mapping[str, NodePlan]) -> tuple[PortPlan, ...]:
@@ -239,8 +135,8 @@ def _control_ports(plan: PnodePlan, node: NodePlan) -> Iterator[WantedPort]:
 
 
 def _ifb(plan: PnodePlan, link: LinkPlan, port: PortPlan, features: frozenset[Feature]) -> WantedIfb | None:
-    queue = queue_for(port.into, features)
-    if queue is None or not {Feature.IFB, Feature.REDIRECT} <= features:
+    queue = queue_for(port.into, features, port.queue)
+    if queue is None or not {Feature.IFB, Feature.REDIRECT} <= features or relayed(link, (port,), features):
         return None
     return WantedIfb(
         device=port.ifb,
@@ -248,6 +144,23 @@ def _ifb(plan: PnodePlan, link: LinkPlan, port: PortPlan, features: frozenset[Fe
         what=f"{_what(port)} into LAN {link.lan}",
         queue=queue,
     )
+
+
+def _shim(plan: PnodePlan, link: LinkPlan, port: PortPlan) -> WantedShim:
+    device, behind = shim_devices(port)
+    marks = [alternative_name(plan.experiment, link.lan, port.node, port.interface, end) for end in ("lan", "relay")]
+    return WantedShim(
+        device=device,
+        behind=behind,
+        altname=marks[0],
+        behind_altname=marks[1],
+        what=f"{_what(port)} in LAN {link.lan}",
+        bridge=link.bridge,
+    )
+
+
+def _lan_pipes(shim: WantedShim, port: PortPlan) -> tuple[Pipe, Pipe]:
+    return pipe(port.device, shim.behind, port.into, port.queue), pipe(shim.behind, port.device, port.out_of)
 
 
 def _bridge_ports(
@@ -258,16 +171,19 @@ def _bridge_ports(
 ) -> Iterator[WantedPort]:
     for link, ports in bridged:
         shaped = any(port.into != CLEAR or port.out_of != CLEAR for port in ports)
+        through = relayed(link, ports, features)
         for port in ports:
             yield WantedPort(
                 device=port.device,
                 altname=port.altname,
                 what=_what(port),
                 inside=_far_end(port, nodes),
-                bridge=link.bridge,
+                bridge=None if port in through else link.bridge,
                 redirect=port.ifb if port.ifb in ifbs else None,
-                queue=queue_for(port.out_of, features),
+                queue=None if port in through else queue_for(port.out_of, features),
                 frames_only=shaped,
+                relayed=port in through,
+                down=port.node in link.down,
             )
 
 
@@ -279,13 +195,24 @@ def _wire_ports(
             continue
         pair = _pair(ports)
         ways = toward(pair)
+        through = bool(relayed(link, pair, features))
         for port, other, shaping in zip(pair, reversed(pair), ways, strict=True):
             yield WantedPort(
                 device=port.device,
                 altname=port.altname,
                 what=_what(port),
                 inside=_far_end(port, nodes),
-                redirect=other.device,
-                queue=queue_for(shaping, features),
+                redirect=None if through else other.device,
+                queue=None if through else queue_for(shaping, features, other.queue),
                 frames_only=ways != (CLEAR, CLEAR),
+                relayed=through,
+                down=port.node in link.down,
             )
+
+
+def _wire_pipes(here: list[tuple[LinkPlan, tuple[PortPlan, ...]]], features: frozenset[Feature]) -> Iterator[Pipe]:
+    for link, ports in here:
+        if link.realization is Realization.WIRE and relayed(link, ports, features):
+            pair = _pair(ports)
+            for port, other, shaping in zip(pair, reversed(pair), toward(pair), strict=True):
+                yield pipe(other.device, port.device, shaping, other.queue)

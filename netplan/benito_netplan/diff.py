@@ -2,21 +2,15 @@
 
 from benito.errors import LinkError
 from benito_netplan import ops
-from benito_netplan.desired import (
-    Desired,
-    Inside,
-    WantedBridge,
-    WantedDirect,
-    WantedIfb,
-    WantedPort,
-    table_name,
-)
+from benito_netplan.desired import table_name
 from benito_netplan.diff_inside import inside_ops
+from benito_netplan.diff_relay import relay_ops
 from benito_netplan.marks import is_foreign, is_our_namespace, is_ours
 from benito_netplan.messages import ADDR_GEN_EUI64, ADDR_GEN_NONE
 from benito_netplan.observe import Link, Observed
 from benito_netplan.ops import LinkOp
 from benito_netplan.shaping import Discipline
+from benito_netplan.wanted import Desired, Inside, WantedBridge, WantedDirect, WantedIfb, WantedPort, WantedShim
 
 _MISSING = "it is not there"
 _STALE = "the experiment has it no longer"
@@ -37,13 +31,21 @@ def differences(desired: Desired, observed: Observed) -> list[LinkOp]:
         work.ifb(ifb)
     for port in desired.ports:
         work.port(port)
+    for shim in desired.shims:
+        work.shim(shim)
     for direct in desired.directs:
         work.direct(direct)
     for ifb in desired.ifbs:
         work.queue(ifb.device, ifb.queue)
     for port in desired.ports:
         work.traffic(port)
-    found = [*work.found, *inside_ops(desired, observed, work.new_insides)]
+    for shim in desired.shims:
+        work.shut(shim.behind)
+    found = [
+        *work.found,
+        *relay_ops(desired, observed, work.new_devices, work.will_be),
+        *inside_ops(desired, observed, work.new_insides),
+    ]
     return sorted(found, key=lambda op: op.stage)
 
 
@@ -55,7 +57,7 @@ class _Difference:
         self.new_insides: set[tuple[str, str]] = set()
         self._desired = desired
         self._observed = observed
-        self._new_devices: set[str] = set()
+        self.new_devices: set[str] = set()
         self._doomed: set[tuple[int, int]] = set()
         self._ending: set[tuple[int, int]] = set()
         self._deleted: set[str] = set()
@@ -94,7 +96,7 @@ class _Difference:
     def bridge(self, wanted: WantedBridge) -> None:
         link = self._own(wanted.device, "bridge")
         if link is None:
-            self._new_devices.add(wanted.device)
+            self.new_devices.add(wanted.device)
             self._add(
                 ops.AddBridge(
                     device=wanted.device,
@@ -134,7 +136,7 @@ class _Difference:
     def ifb(self, wanted: WantedIfb) -> None:
         link = self._own(wanted.device, "ifb")
         if link is None:
-            self._new_devices.add(wanted.device)
+            self.new_devices.add(wanted.device)
             self._add(
                 ops.AddIfb(
                     device=wanted.device, altname=wanted.altname, what=wanted.what, reason="shapes what comes in"
@@ -160,7 +162,7 @@ class _Difference:
             self._delete(link, f"it does not lead to {wanted.inside}")
         if self._surviving(wanted.inside) is not None:
             self._add(_in_the_way(wanted.inside))
-        self._new_devices.add(wanted.device)
+        self.new_devices.add(wanted.device)
         self.new_insides.add((wanted.inside.netns, wanted.inside.name))
         self._add(
             ops.AddVeth(
@@ -170,7 +172,30 @@ class _Difference:
                 inside=wanted.inside,
                 bridge=wanted.bridge,
                 frames_only=wanted.frames_only,
+                down=wanted.down,
                 reason=_MISSING,
+            )
+        )
+
+    def shim(self, wanted: WantedShim) -> None:
+        near, behind = self._own(wanted.device, "veth"), self._own(wanted.behind, "veth")
+        if near is not None and behind is not None and _are_ends(near, behind):
+            self._attach(WantedPort(device=near.name, altname=wanted.altname, what="", bridge=wanted.bridge), near)
+            self._attach(WantedPort(device=behind.name, altname=wanted.behind_altname, what=""), behind)
+            return
+        for link in (near, behind):
+            if link is not None:
+                self._delete(link, "its other end is not where it should be")
+        self.new_devices |= {wanted.device, wanted.behind}
+        self._add(
+            ops.AddShim(
+                device=wanted.device,
+                behind=wanted.behind,
+                altname=wanted.altname,
+                behind_altname=wanted.behind_altname,
+                what=wanted.what,
+                bridge=wanted.bridge,
+                reason="what comes from the relay goes into the LAN there",
             )
         )
 
@@ -188,7 +213,7 @@ class _Difference:
         self._add(ops.SetInside(inside=wanted.ends[1], frames_only=False, reason="only the first end is born up"))
 
     def queue(self, device: str, wanted: Discipline | None) -> None:
-        seen = None if device in self._new_devices else self._observed.queues.get(device)
+        seen = None if device in self.new_devices else self._observed.queues.get(device)
         if seen != wanted:
             alike = seen is not None and wanted is not None and seen.is_like(wanted)
             if seen is None:
@@ -202,18 +227,26 @@ class _Difference:
             )
 
     def traffic(self, wanted: WantedPort) -> None:
-        if not self._will_be(wanted.device):
+        if not self.will_be(wanted.device):
             return
+        if wanted.relayed:
+            self.shut(wanted.device)
         self.queue(wanted.device, wanted.queue)
-        target = wanted.redirect if wanted.redirect and self._will_be(wanted.redirect) else None
-        redirects = {} if wanted.device in self._new_devices else self._observed.redirects
+        target = wanted.redirect if wanted.redirect and self.will_be(wanted.redirect) else None
+        redirects = {} if wanted.device in self.new_devices else self._observed.redirects
         replace = wanted.device in redirects
-        right = replace and redirects[wanted.device] == target and target not in self._new_devices
+        right = replace and redirects[wanted.device] == target and target not in self.new_devices
         if target is None and replace:
             self._add(ops.Redirect(device=wanted.device, target=None, replace=True, reason="nothing takes it"))
         elif target is not None and not right:
             reason = "it goes elsewhere" if replace else "it goes nowhere yet"
             self._add(ops.Redirect(device=wanted.device, target=target, replace=replace, reason=reason))
+
+    def shut(self, device: str) -> None:
+        """The relay reads what comes in by it, and nobody else."""
+        link = None if device in self.new_devices else self._observed.links.get(device)
+        if link is None or not link.shut:
+            self._add(ops.Shut(device=device, reason="only the relay takes what comes in"))
 
     def _add(self, op: LinkOp) -> None:
         self.found.append(op)
@@ -227,8 +260,9 @@ class _Difference:
         """Whether the interface in a namespace goes when its host-side end is deleted."""
         return (far.index, far.peer_index) in self._doomed
 
-    def _will_be(self, device: str) -> bool:
-        return device in self._new_devices or (device in self._observed.links and device not in self._deleted)
+    def will_be(self, device: str) -> bool:
+        """Whether the device will be there when all is done; ports of hypervisors may not."""
+        return device in self.new_devices or (device in self._observed.links and device not in self._deleted)
 
     def _own(self, device: str, kind: str) -> Link | None:
         """The device if it is there and right; one of ours that is of another kind is deleted first."""
@@ -259,14 +293,16 @@ class _Difference:
     def _attach(self, wanted: WantedPort, link: Link) -> None:
         self._mark(link, wanted.altname)
         bridge = self._observed.links.get(wanted.bridge) if wanted.bridge else None
-        new = wanted.bridge in self._new_devices
+        new = wanted.bridge in self.new_devices
         plugged = link.master_index == (bridge.index if bridge else 0) and not new
         if not plugged:
             reason = "it is in no bridge" if wanted.bridge else "it is in a bridge"
             self._add(ops.Plug(device=link.name, bridge=wanted.bridge, reason=reason))
         if wanted.isolated and not (plugged and link.isolated):
             self._add(ops.Isolate(device=link.name, reason="nodes do not meet on the control network"))
-        if not link.up:
+        if wanted.down and link.up:
+            self._add(ops.Lower(device=link.name, reason="its cable is pulled"))
+        elif not wanted.down and not link.up:
             self._add(ops.Raise(device=link.name, reason="it is down"))
 
     def _mark(self, link: Link, altname: str, *, quiet: bool = True) -> None:

@@ -6,8 +6,8 @@ What the experimenter adds there, addresses as well as routes, is left alone: on
 from collections.abc import Collection, Iterator
 
 from benito_netplan import ops
-from benito_netplan.desired import Desired, WantedNamespace
 from benito_netplan.observe import Observed, SeenNamespace
+from benito_netplan.wanted import Desired, WantedNamespace
 
 _MISSING = "it is not there"
 _STALE = "the experiment has it no longer"

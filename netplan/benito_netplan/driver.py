@@ -1,34 +1,41 @@
 """The wires of one pnode, made by its kernel: what the core's `LinkDriver` asks for."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benito.names import ExperimentId
+from benito.names import ExperimentId, digest
 from benito.plan import PnodePlan
-from benito.seams import Lack, Op
+from benito.seams import Captured, CaptureOrder, Lack, Op
 from benito_netplan import firewall, messages, probe
 from benito_netplan.apply import Applier
-from benito_netplan.desired import Desired, desired_links, table_name
+from benito_netplan.desired import desired_links, table_name
 from benito_netplan.diff import differences
 from benito_netplan.marks import is_derived, is_our_namespace, removable
 from benito_netplan.namespaces import NETNS_FOLDER, Namespaces
-from benito_netplan.observe import Observed, SeenNamespace, links_here, namespace_here, queues_here
+from benito_netplan.observe import Observed, SeenNamespace, links_here, namespace_here
+from benito_netplan.observe_queues import queues_here
 from benito_netplan.ops import LinkOp
+from benito_netplan.record import record
+from benito_netplan.relay import Relay
 from benito_netplan.rtnl import Netlink, Request
 from benito_netplan.shaping import Feature
+from benito_netplan.wanted import Desired
 
+RELAY_FOLDER = Path("/run/benito/relay")
 _GONE = frozenset({errno.ENODEV, errno.ENXIO})
 
 
 class KernelLinkDriver:
     """Makes, repairs and removes links by rtnetlink in the calling thread's network namespace.
 
-    Namespaces of process nodes get their names in `netns_folder`, where `ip netns` looks for them.
+    Namespaces of process nodes get their names in `netns_folder`, where `ip netns` looks for them. An experiment's
+    relay listens in `relay_folder`.
     """
 
-    def __init__(self, netns_folder: Path = NETNS_FOLDER) -> None:
+    def __init__(self, netns_folder: Path = NETNS_FOLDER, relay_folder: Path = RELAY_FOLDER) -> None:
         self._namespaces = Namespaces(netns_folder)
+        self._relays = relay_folder
 
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
         """What the kernel is missing for this plan's links, found by trying it. Raises LinkError."""
@@ -49,7 +56,8 @@ class KernelLinkDriver:
         """Does it, in order. Raises LinkError."""
         changes = [op for op in ops if isinstance(op, LinkOp)]
         with Netlink() as netlink:
-            Applier(netlink, self._namespaces, plan.group).apply(changes)
+            relay = self._relay(plan.experiment)
+            Applier(netlink, self._namespaces, relay, plan.group).apply(changes)
 
     def remove(self, experiment: ExperimentId, group: int) -> None:
         """Deletes the experiment's links, namespaces and packet filter table. Raises LinkError.
@@ -57,6 +65,7 @@ class KernelLinkDriver:
         Links go by the group and the mark or a derived name, all in one request where nothing else is in the
         group; namespaces by their name and the mark within. Needs no plan; what is not there is no fault.
         """
+        self._relay(experiment).stop()
         with Netlink() as netlink:
             ours, alone = removable(links_here(netlink).values(), experiment, group)
             subject = f"delete the links of {experiment}"
@@ -79,6 +88,18 @@ class KernelLinkDriver:
         with Netlink() as netlink:
             self._delete(netlink, [name for name in devices if is_derived(name)])
 
+    def capture(
+        self,
+        plan: PnodePlan,
+        order: CaptureOrder,
+        write: Callable[[bytes], None],
+        *,
+        say: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> Captured:
+        """Records packets as a pcapng file, see `seams.LinkDriver`. Raises LinkError, UsageError, what `write` does."""
+        return record(plan, order, write, namespaces=self._namespaces, say=say, stop=stop)
+
     def _delete(self, netlink: Netlink, names: Sequence[str]) -> None:
         netlink.do(
             [Request(data=messages.delete_link(name), subject=f"delete {name}", tolerated=_GONE) for name in names]
@@ -89,13 +110,18 @@ class KernelLinkDriver:
             links = links_here(netlink)
             queues, redirects = queues_here(netlink, links, desired.devices)
         wanted = desired.firewall
+        relay = self._relay(desired.experiment)
         return Observed(
             links=links,
             queues=queues,
             redirects=redirects,
             namespaces=self._namespaces.visit(self._namespaces.names(desired.experiment), _namespace),
             guarded=firewall.is_whole(wanted.table, wanted.bridge, wanted.devices) if wanted else None,
+            pipes={source: seen.pipe for source, seen in relay.show().items()} if relay.is_running() else None,
         )
+
+    def _relay(self, experiment: ExperimentId) -> Relay:
+        return Relay(self._relays / digest("relay", experiment.pid, experiment.eid).hex()[:16])
 
 
 def _namespace(netns: str, netlink: Netlink) -> SeenNamespace:

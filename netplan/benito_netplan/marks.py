@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from benito.names import ExperimentId, mark_prefix
 from benito_netplan.observe import Link, SeenNamespace
 
-#: What `names.kernel_name` makes of devices, ifbs, LAN bridges and control bridges.
-_DERIVED = re.compile(r"b[vibc][a-z2-7]{11}", re.ASCII)
+#: What `names.kernel_name` makes of devices, ifbs, LAN bridges and control bridges; and the relay's shims.
+_DERIVED = re.compile(r"b[vibcsr][a-z2-7]{11}", re.ASCII)
 _ANY_MARK = "benito."
 
 

@@ -149,20 +149,21 @@ def set_link(
     name: str,
     *,
     up: bool = False,
+    down: bool = False,
     master_index: int | None = None,
     group: int | None = None,
     mac: str | None = None,
     frames_only: bool = False,
 ) -> bytes:
-    """Changes a link: brings it up, makes it a port of a bridge (of none: 0), and so on."""
+    """Changes a link: brings it up or down, makes it a port of a bridge (of none: 0), and so on."""
     attributes: Attributes = [("IFLA_IFNAME", name)]
     for key, value in (("IFLA_MASTER", master_index), ("IFLA_GROUP", group), ("IFLA_ADDRESS", mac)):
         if value is not None:
             attributes.append((key, value))
     if frames_only:
         attributes.append(("IFLA_GSO_MAX_SEGS", 1))
-    flags = _UP if up else 0
-    return _link(SETLINK, CHANGE, attributes, flags=flags, change=flags)
+    change = _UP if up or down else 0
+    return _link(SETLINK, CHANGE, attributes, flags=_UP if up else 0, change=change)
 
 
 def set_isolated(name: str) -> bytes:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from benito.plan import RoutePlan
 from benito_netplan import messages
 from benito_netplan.attributes import attribute, attributes, text, u8, u32
+from benito_netplan.relay import Pipe
 from benito_netplan.rtnl import Netlink, Request
 from benito_netplan.shaping import Discipline
 
@@ -19,6 +20,7 @@ _ADDRESS, _IFNAME, _LINK_INDEX, _MASTER, _LINKINFO, _AF_SPEC, _GROUP = 1, 3, 5, 
 _GSO_MAX_SEGS, _PROP_LIST, _ALT_IFNAME = 40, 52, 53
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA, _BRPORT_ISOLATED = 1, 2, 5, 33
 _INET, _INET6, _INET_CONF, _INET6_CONF, _INET6_ADDR_GEN_MODE = 2, 10, 1, 2, 8
+_RP_FILTER, _ARP_IGNORE = 8, 19  # ip.h counts them from 1
 _ACCEPT_RA, _DISABLE_IPV6, _ACCEPT_DAD = 3, 26, 27
 _BRIDGE_NUMBERS = ((1, 4), (5, 4), (23, 1), (36, 1), (37, 1), (38, 1))  # in BRIDGE_SETTINGS' order, with their sizes
 
@@ -35,7 +37,10 @@ class Ipv6:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A link as the kernel has it. `peer_index` is a veth's other end, `master_index` the bridge it is a port of."""
+    """A link as the kernel has it. `peer_index` is a veth's other end, `master_index` the bridge it is a port of.
+
+    `shut`: the pnode neither answers nor takes IPv4 that comes in by it.
+    """
 
     index: int
     name: str
@@ -48,6 +53,7 @@ class Link:
     mac: str = ""
     ipv6: Ipv6 | None = None
     forwards_ipv4: bool = False
+    shut: bool = False
     isolated: bool = False
     frames_only: bool = False
     plain_bridge: bool = False
@@ -67,7 +73,8 @@ class SeenNamespace:
 class Observed:
     """What is there. `redirects` has the devices that something is done to what comes in by; where it goes, if known.
 
-    `guarded` says whether the packet filter table is there, whole.
+    `guarded` says whether the packet filter table is there, whole. `pipes` has what the relay carries, by where it
+    comes from; None where no relay runs.
     """
 
     links: Mapping[str, Link]
@@ -75,6 +82,7 @@ class Observed:
     redirects: Mapping[str, str | None]
     namespaces: Mapping[str, SeenNamespace]
     guarded: bool | None = None
+    pipes: Mapping[str, Pipe] | None = None
 
 
 def links_here(netlink: Netlink) -> dict[str, Link]:
@@ -104,10 +112,18 @@ def _link(body: memoryview) -> Link:
         mac=bytes(found[_ADDRESS]).hex(":") if _ADDRESS in found else "",
         ipv6=_ipv6(spec[_INET6]) if _INET6 in spec else None,
         forwards_ipv4=_INET in spec and u32(attribute(spec[_INET], _INET_CONF)) == 1,
+        shut=_INET in spec and _is_shut(attribute(spec[_INET], _INET_CONF)),
         isolated=slave is not None and u8(attribute(slave, _BRPORT_ISOLATED)) == 1,
         frames_only=u32(found.get(_GSO_MAX_SEGS)) == 1,
         plain_bridge=kind == "bridge" and _INFO_DATA in info and _is_plain(info[_INFO_DATA]),
     )
+
+
+def _is_shut(settings: memoryview | None) -> bool:
+    if settings is None or len(settings) < 4 * _ARP_IGNORE:
+        return False
+    numbers = settings.cast("I")
+    return (numbers[_RP_FILTER - 1], numbers[_ARP_IGNORE - 1]) == (1, 8)
 
 
 def _ipv6(spec: memoryview) -> Ipv6 | None:

@@ -1,25 +1,14 @@
 """The changes that make the links as planned: values, each with its reason. `apply` carries them out."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 from ipaddress import IPv4Interface
 from typing import ClassVar
 
 from benito.plan import RoutePlan
-from benito_netplan.desired import Inside
+from benito_netplan.ops_relay import AddShim, DropPipe, SetPipe, Shut, StopRelay
 from benito_netplan.shaping import Discipline
-
-
-class Stage(IntEnum):
-    """The order of things: what a change needs is there when its stage begins."""
-
-    CLEAR = 0  # what is in the way
-    NAMESPACES = 1
-    FRAMES = 2  # bridges and ifbs
-    GUARD = 3  # the control network's rules, before it comes up
-    PORTS = 4
-    SHAPE = 5  # queues and redirections
-    INSIDE = 6  # addresses, then routes, within each namespace
+from benito_netplan.stages import Stage
+from benito_netplan.wanted import Inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +131,7 @@ class SetControlIpv6:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddVeth:
-    """Makes a node's interface with its host-side end, marked, up and plugged in."""
+    """Makes a node's interface with its host-side end, marked, plugged in, and up unless its cable is pulled."""
 
     stage: ClassVar[Stage] = Stage.PORTS
     device: str
@@ -151,6 +140,7 @@ class AddVeth:
     inside: Inside
     bridge: str | None
     frames_only: bool
+    down: bool = False
     reason: str
 
     def __str__(self) -> str:
@@ -220,6 +210,18 @@ class Raise:
 
     def __str__(self) -> str:
         return f"bring {self.device} up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lower:
+    """Takes a host-side device down: the node's interface has no carrier then."""
+
+    stage: ClassVar[Stage] = Stage.PORTS
+    device: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"take {self.device} down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +330,12 @@ LinkOp = (
     | Plug
     | Isolate
     | Raise
+    | Lower
+    | AddShim
+    | Shut
+    | SetPipe
+    | DropPipe
+    | StopRelay
     | SetQueue
     | Redirect
     | SetInside

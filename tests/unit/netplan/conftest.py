@@ -9,9 +9,11 @@ from builders import experiment, topology
 from benito.model import Kind, Lan, Shaping, Topology
 from benito.plan import PnodePlan
 from benito.planner import plan_experiment
-from benito_netplan.desired import Desired, WantedPort, desired_links
+from benito_netplan.desired import desired_links
 from benito_netplan.observe import Ipv6, Link, Observed, SeenNamespace
 from benito_netplan.probe import EVERY_FEATURE
+from benito_netplan.shaping import Feature
+from benito_netplan.wanted import Desired, WantedPort
 
 SILENT = Ipv6(addr_gen_mode=1, disabled=False, accept_ra=1, accept_dad=1)
 CONTROL = Ipv6(addr_gen_mode=0, disabled=False, accept_ra=0, accept_dad=0)
@@ -65,8 +67,8 @@ class World:
         return self.with_link(replace(self.observed.links[device], **fields))  # type: ignore[arg-type]
 
 
-def _world(plan: PnodePlan) -> World:
-    desired = desired_links(plan, EVERY_FEATURE)
+def _world(plan: PnodePlan, features: frozenset[Feature] = EVERY_FEATURE) -> World:
+    desired = desired_links(plan, features)
     links: dict[str, Link] = {}
     inside: dict[str, dict[str, Link]] = {
         namespace.netns: {"lo": Link(index=1, name="lo", group=plan.group, up=True, forwards_ipv4=True)}
@@ -95,6 +97,24 @@ def _world(plan: PnodePlan) -> World:
         )
     for port in desired.ports:
         links[port.device] = _port(plan, port, links, inside)
+    for shim in desired.shims:
+        near, behind = 100 + len(links), 101 + len(links)
+        for device, altname, index, peer in (
+            (shim.device, shim.altname, near, behind),
+            (shim.behind, shim.behind_altname, behind, near),
+        ):
+            links[device] = Link(
+                index=index,
+                name=device,
+                altnames=(altname,),
+                group=plan.group,
+                kind="veth",
+                peer_index=peer,
+                master_index=links[shim.bridge].index if device == shim.device else 0,
+                up=True,
+                ipv6=SILENT,
+                shut=device == shim.behind,
+            )
     for direct in desired.directs:
         numbers = [len(inside[end.netns]) + 1 for end in direct.ends]
         for end, own, other in zip(direct.ends, numbers, reversed(numbers), strict=True):
@@ -117,6 +137,7 @@ def _world(plan: PnodePlan) -> World:
                 for namespace in desired.namespaces
             },
             guarded=True,
+            pipes={pipe.source: pipe for pipe in desired.pipes} if desired.pipes else None,
         ),
     )
 

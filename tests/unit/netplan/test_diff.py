@@ -7,10 +7,10 @@ import pytest
 from benito.errors import LinkError
 from benito.model import Kind, Shaping
 from benito.plan import PnodePlan, RoutePlan
-from benito_netplan.desired import Desired
 from benito_netplan.diff import differences
 from benito_netplan.observe import Ipv6, Link, Observed, SeenNamespace
 from benito_netplan.observe_queues import OTHER_QUEUE
+from benito_netplan.wanted import Desired
 
 Plans = Callable[..., PnodePlan]
 Worlds = Callable[[PnodePlan], "WorldLike"]

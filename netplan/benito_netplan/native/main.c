@@ -1,0 +1,173 @@
+/* benito-relay SOCKET: serves requests at SOCKET until `quit` or SIGTERM. One at a time: SOCKET.lock is held, with the pid.
+ *
+ * Ends with 0 when it was told to, 3 where another serves that path, 1 where it cannot serve.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "relay.h"
+
+enum { EVENTS = 64, ALREADY_SERVED = 3, NS_PER_S = 1000000000 };
+
+/* Rounds of work are at least so far apart: under load each then moves several frames, and costs one switch less for each. */
+#define ROUND_NS 50000ull
+
+static Watch timer_watch = WATCH_TIMER, signal_watch = WATCH_SIGNAL;
+
+/* The lock file of `path`, locked; -1 with errno, EWOULDBLOCK where another process holds it. */
+static int take_lock(const char *name) {
+    for (;;) {
+        struct stat held, there;
+        const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0) return -1;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &held) < 0) {
+            const int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+        /* One that ends removes its file: then we hold what nobody else will look at. */
+        if (stat(name, &there) == 0 && there.st_ino == held.st_ino && there.st_dev == held.st_dev) {
+            if (ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0) return fd;
+            close(fd);
+            return -1;
+        }
+        close(fd);
+    }
+}
+
+static void raise_limits(void) {
+    struct rlimit limit = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    /* Before others if the system lets us; delays are less exact if not. */
+    const struct sched_param first = {.sched_priority = 1};
+    sched_setscheduler(0, SCHED_RR, &first);
+}
+
+static bool add(Relay *relay, int fd, uint32_t events, Watch *watch) {
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    return fd >= 0 && epoll_ctl(relay->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool prepare(Relay *relay) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    relay->random.state = (now_ns() ^ (uint64_t)getpid() << 32) | 1;
+    relay->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    relay->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    relay->ioctl_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    relay->arena = mmap(NULL, (size_t)BATCH * FRAME_ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Edge-triggered: the timer never needs to be read. */
+    return relay->epoll_fd >= 0 && relay->ioctl_fd >= 0 && relay->arena != MAP_FAILED &&
+           add(relay, relay->timer_fd, EPOLLIN | EPOLLET, &timer_watch) &&
+           add(relay, signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN, &signal_watch);
+}
+
+/* The timer goes off when the first packet is due. One that goes off early does no harm, so it is not taken back. */
+static void arm(Relay *relay) {
+    if (relay->heap.count == 0) return;
+    const uint64_t due = relay->heap.at[0]->due_ns;
+    if (relay->armed_ns != 0 && relay->armed_ns <= due && relay->armed_ns > now_ns()) return;
+    const struct itimerspec when = {.it_value = {.tv_sec = (time_t)(due / NS_PER_S), .tv_nsec = (long)(due % NS_PER_S)}};
+    timerfd_settime(relay->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    relay->armed_ns = due;
+}
+
+static void pause_until(uint64_t until) {
+    const struct timespec when = {.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL);
+}
+
+/* Devices first: a request may free them. */
+static void handle(Relay *relay, const struct epoll_event *events, int count) {
+    for (int i = 0; i < count; i++) {
+        if (*(Watch *)events[i].data.ptr != WATCH_DEVICE) continue;
+        device_receive(relay, events[i].data.ptr);
+        if (relay->heap.count > 0 && i % 4 == 3) pipe_deliver(relay);
+    }
+    for (int i = 0; i < count; i++) {
+        switch (*(Watch *)events[i].data.ptr) {
+        case WATCH_LISTENER: control_accept(relay); break;
+        case WATCH_CLIENT: control_ready(relay, events[i].data.ptr, events[i].events); break;
+        case WATCH_SIGNAL: relay->quitting = true; break;
+        case WATCH_DEVICE:
+        case WATCH_TIMER: break;
+        }
+        if (relay->quitting) return;
+    }
+}
+
+static void serve(Relay *relay) {
+    uint64_t round = 0;
+    while (!relay->quitting) {
+        struct epoll_event events[EVENTS];
+        pipe_deliver(relay);
+        arm(relay);
+        const int count = epoll_wait(relay->epoll_fd, events, EVENTS, -1);
+        if (count < 0 && errno != EINTR) return;
+        const uint64_t now = now_ns(), earliest = round + ROUND_NS;
+        if (now < earliest) pause_until(earliest);
+        round = now < earliest ? earliest : now;
+        handle(relay, events, count);
+    }
+}
+
+static void end(Relay *relay) {
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (Device *device = relay->bucket[i]; device != NULL; device = device->bucket_next) device->gone = true;
+    device_sweep(relay);
+    while (relay->heap.count > 0) packet_done(heap_pop(&relay->heap));
+    free(relay->heap.at);
+    reaper_wait();
+}
+
+int main(int count, char **argument) {
+    static Relay relay;
+    char lock_name[4096];
+    prctl(PR_SET_NAME, "benito-relay");
+    if (count != 2 || snprintf(lock_name, sizeof lock_name, "%s.lock", argument[1]) >= (int)sizeof lock_name) {
+        fprintf(stderr, "usage: relay SOCKET\n");
+        return 2;
+    }
+    const int lock = take_lock(lock_name);
+    if (lock < 0) {
+        const int error = errno;
+        fprintf(stderr, "relay: %s: %s\n", lock_name, strerror(error));
+        return error == EWOULDBLOCK ? ALREADY_SERVED : 1;
+    }
+    raise_limits();
+    const bool ready = prepare(&relay) && control_listen(&relay, argument[1]);
+    if (ready) serve(&relay);
+    else fprintf(stderr, "relay: %s: %s\n", argument[1], strerror(errno));
+    unlink(argument[1]);
+    end(&relay);
+    unlink(lock_name);
+    control_farewell(&relay);
+    munmap(relay.arena, (size_t)BATCH * FRAME_ROOM);
+    return ready ? 0 : 1;
+}

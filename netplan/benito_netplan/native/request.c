@@ -1,0 +1,161 @@
+/* Requests are lines of words; each is carried out as it is read, and those that fail are told by their number. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay.h"
+
+enum { MOST_WORDS = 20, PIPE_WORDS = 17 };
+
+typedef struct {
+    char *text;
+    size_t bytes, room;
+    bool failed; /* no memory */
+} Reply;
+
+__attribute__((format(printf, 2, 3))) static void say(Reply *reply, const char *format, ...) {
+    for (;;) {
+        va_list arguments;
+        va_start(arguments, format);
+        const size_t left = reply->room - reply->bytes;
+        const int wanted = vsnprintf(reply->text ? reply->text + reply->bytes : NULL, left, format, arguments);
+        va_end(arguments);
+        if (wanted < 0) return;
+        if ((size_t)wanted < left) {
+            reply->bytes += (size_t)wanted;
+            return;
+        }
+        const size_t room = (reply->room + (size_t)wanted + 256) * 2;
+        char *text = realloc(reply->text, room);
+        if (text == NULL) {
+            reply->failed = true;
+            return;
+        }
+        reply->text = text;
+        reply->room = room;
+    }
+}
+
+static bool number(const char *word, uint64_t least, uint64_t most, uint64_t *value) {
+    uint64_t sum = 0;
+    if (*word == '\0') return false;
+    for (; *word; word++) {
+        if (*word < '0' || *word > '9') return false;
+        const uint64_t digit = (uint64_t)(*word - '0');
+        if (sum > (UINT64_MAX - digit) / 10) return false;
+        sum = sum * 10 + digit;
+    }
+    *value = sum;
+    return sum >= least && sum <= most;
+}
+
+static bool number32(const char *word, uint32_t least, uint32_t most, uint32_t *value) {
+    uint64_t wide = 0;
+    if (!number(word, least, most, &wide)) return false;
+    *value = (uint32_t)wide;
+    return true;
+}
+
+static const char *const disciplines[] = {[DROPTAIL] = "droptail", [RED] = "red", [GRED] = "gred"};
+
+/* The words after `pipe SOURCE TARGET`. */
+static const char *read_settings(char **word, PipeSettings *set) {
+    enum { MOST_US = 4000000000u, MOST_LIMIT = 4000000000u };
+    QueueSettings *queue = &set->queue;
+    if (!number(word[0], 0, 1ull << 40, &queue->rate_bytes_per_s)) return "the rate is no number of bytes per second";
+    if (!number32(word[1], 0, MOST_US, &set->delay_us)) return "the delay is no number of microseconds";
+    if (!number32(word[2], 0, MOST_US, &set->jitter_us)) return "the jitter is no number of microseconds";
+    if (!number32(word[3], 0, UINT32_MAX, &set->loss_u32) || !number32(word[4], 0, UINT32_MAX, &set->reorder_u32) ||
+        !number32(word[5], 0, UINT32_MAX, &set->duplicate_u32) || !number32(word[6], 0, UINT32_MAX, &set->corrupt_u32))
+        return "a share is no number below 2^32";
+    if (!number32(word[7], 1, MOST_LIMIT, &queue->limit)) return "the limit is no number from 1 on";
+    if (strcmp(word[8], "p") != 0 && strcmp(word[8], "b") != 0) return "the limit is neither in packets (p) nor in bytes (b)";
+    queue->in_bytes = word[8][0] == 'b';
+    int kind = DROPTAIL;
+    while (kind <= GRED && strcmp(word[9], disciplines[kind]) != 0) kind++;
+    if (kind > GRED) return "the queue is none of droptail, red and gred";
+    queue->discipline = (Discipline)kind;
+    if (!number32(word[10], 0, MOST_LIMIT, &queue->min) || !number32(word[11], 0, MOST_LIMIT, &queue->max) ||
+        !number32(word[12], 0, 1000000, &queue->weight_ppm) || !number32(word[13], 0, UINT32_MAX, &queue->linterm))
+        return "thresholds, weight or linterm are no numbers in their bounds";
+    if (queue->discipline != DROPTAIL && (queue->min >= queue->max || queue->weight_ppm == 0 || queue->linterm == 0))
+        return "red needs min below max, a weight and a linterm from 1 on";
+    return NULL;
+}
+
+static void show_pipe(Reply *reply, Pipe *pipe) {
+    const PipeSettings *set = &pipe->set;
+    const QueueSettings *queue = &set->queue;
+    Counters *count = &pipe->count;
+    count->socket_drops += device_drops(pipe->source);
+    say(reply, "pipe %s %s %" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32, pipe->source->name, pipe->target->name,
+        queue->rate_bytes_per_s, set->delay_us, set->jitter_us, set->loss_u32, set->reorder_u32, set->duplicate_u32, set->corrupt_u32);
+    say(reply, " %" PRIu32 " %c %s %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32, queue->limit, queue->in_bytes ? 'b' : 'p',
+        disciplines[queue->discipline], queue->min, queue->max, queue->weight_ppm, queue->linterm);
+    say(reply, " %d %d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, pipe->source->ifindex, pipe->target->ifindex,
+        count->received, count->sent, count->lost, count->overflowed, count->crowded_out);
+    say(reply, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", count->unsent, count->socket_drops, count->late,
+        count->latest_us, pipe->bytes_in_flight);
+}
+
+static void show(Relay *relay, Reply *reply) {
+    device_sweep(relay);
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (const Device *device = relay->bucket[i]; device != NULL; device = device->bucket_next)
+            if (device->pipe != NULL) show_pipe(reply, device->pipe);
+}
+
+static const char *serve_line(Relay *relay, char **word, size_t words, Reply *reply) {
+    if (strcmp(word[0], "pipe") == 0) {
+        PipeSettings settings = {0};
+        if (words != PIPE_WORDS) return "a pipe has 16 words";
+        const char *wrong = read_settings(word + 3, &settings);
+        return wrong ? wrong : pipe_set(relay, word[1], word[2], &settings);
+    }
+    if (strcmp(word[0], "drop") == 0) {
+        if (words != 2) return "drop has one word: SOURCE";
+        pipe_drop(relay, word[1]);
+        return NULL;
+    }
+    if (strcmp(word[0], "show") == 0 && words == 1) {
+        pipe_retime(relay);
+        show(relay, reply);
+        return NULL;
+    }
+    if (strcmp(word[0], "quit") == 0 && words == 1) {
+        relay->quitting = true;
+        return NULL;
+    }
+    return "the first word is none of pipe, drop, show and quit";
+}
+
+char *request_serve(Relay *relay, char *text, size_t *bytes) {
+    Reply reply = {0};
+    bool failed = false;
+    size_t line_number = 0;
+    for (char *line = text; line != NULL;) {
+        char *word[MOST_WORDS], *place = NULL, *next = strchr(line, '\n');
+        size_t words = 0;
+        if (next != NULL) *next++ = '\0';
+        line_number++;
+        for (char *each = strtok_r(line, " \t\r", &place); each != NULL && words < MOST_WORDS; each = strtok_r(NULL, " \t\r", &place))
+            word[words++] = each;
+        const char *wrong = words > 0 ? serve_line(relay, word, words, &reply) : NULL;
+        if (wrong != NULL) {
+            say(&reply, "error %zu %s\n", line_number, wrong);
+            failed = true;
+        }
+        line = next;
+    }
+    pipe_retime(relay);
+    reaper_go();
+    if (!failed) say(&reply, "ok\n");
+    if (reply.failed) {
+        free(reply.text);
+        return NULL;
+    }
+    *bytes = reply.bytes;
+    return reply.text;
+}
