@@ -1,12 +1,14 @@
 """The composition root: the only place that constructs drivers."""
 
 import os
+from dataclasses import replace
 
 from benito.controller import Controller
 from benito.errors import UsageError
 from benito.model import Kind
 from benito.nodemanager import NodeManager
 from benito.paths import StatePaths
+from benito.planner import Experiment, plan_experiment
 from benito.seams import Progress
 from benito.store import Store
 from benito.testbeds.local import LocalTestbed
@@ -15,6 +17,8 @@ from benito_domains.lxc import LxcDriver
 from benito_domains.process import ProcessDriver
 from benito_domains.qemu import QemuDriver
 from benito_netplan.driver import KernelLinkDriver
+from benito_netplan.probe import link_features
+from benito_netplan.shapers import told
 
 
 def local_controller() -> Controller:
@@ -41,6 +45,18 @@ def images() -> list[str]:
     paths = StatePaths.from_environment()
     found = [find_image(paths, name) for name in known_images()]
     return [f"{image.name}: {image.tree.parent if image.tree.is_dir() else 'not built yet'}" for image in found]
+
+
+def shaping_told(experiment: Experiment) -> list[str]:
+    """By what this machine would shape the experiment's links.
+
+    Nothing where other machines would, nor for who may not try what the kernel can.
+    """
+    if os.geteuid() != 0 or len(experiment.embedding.partitions) != 1:
+        return []
+    without_routes = replace(experiment, routes={node.name: () for node in experiment.topology.nodes})
+    (part,) = plan_experiment(without_routes).pnodes
+    return told(part.links, link_features())
 
 
 def _require_root() -> None:

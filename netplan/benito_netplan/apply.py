@@ -8,12 +8,13 @@ from contextlib import ExitStack, suppress
 from itertools import groupby, islice
 from pathlib import Path
 
-from benito_netplan import firewall, messages, ops, traffic
+from benito_netplan import firewall, messages, ops, ops_relay, traffic
 from benito_netplan.namespaces import Namespaces, by_namespace, set_forwarding
-from benito_netplan.ops import LinkOp, Stage
+from benito_netplan.ops import LinkOp
 from benito_netplan.relay import Relay
 from benito_netplan.rtnl import Netlink, Request, failed
 from benito_netplan.shaping import Discipline
+from benito_netplan.stages import Stage
 
 _GONE = frozenset({errno.ENODEV, errno.ENXIO})
 _THERE = frozenset({errno.EEXIST})
@@ -124,7 +125,7 @@ class Applier:
                 master = _index(op.bridge, subject) if op.bridge else None
                 data = messages.set_link(op.device, up=not op.down, master_index=master)
                 yield Request(data=data, subject=subject)
-            case ops.AddShim():
+            case ops_relay.AddShim():
                 yield from self._shim(op)
             case ops.AddDirect():
                 near, far = (
@@ -149,7 +150,7 @@ class Applier:
             case ops.Lower():
                 yield Request(data=messages.set_link(op.device, down=True), subject=subject)
 
-    def _shim(self, op: ops.AddShim) -> Iterator[Request]:
+    def _shim(self, op: ops_relay.AddShim) -> Iterator[Request]:
         subject = str(op)
         ends = [messages.host_end(device, group=self._group) for device in (op.behind, op.device)]
         yield Request(data=messages.add_veth(*ends), subject=subject, feature="veth (module veth)")
@@ -183,7 +184,7 @@ class Applier:
                     encoded = traffic.change_queue if op.alike else traffic.add_queue
                     for data in encoded(index, op.queue):
                         yield Request(data=data, subject=subject, feature=_queue_feature(op.queue))
-            case ops.Shut():
+            case ops_relay.Shut():
                 _shut(op.device)
             case ops.Redirect():
                 index = _index(op.device, subject)
@@ -194,12 +195,12 @@ class Applier:
                         yield Request(data=data, subject=subject, feature="redirection (modules cls_u32, act_mirred)")
 
     def _pipes(self, changes: list[LinkOp]) -> None:
-        if any(isinstance(op, ops.StopRelay) for op in changes):
+        if any(isinstance(op, ops_relay.StopRelay) for op in changes):
             self._relay.stop()
             return
         self._relay.start()
-        self._relay.drop([op.device for op in changes if isinstance(op, ops.DropPipe)])
-        self._relay.put([op.pipe for op in changes if isinstance(op, ops.SetPipe)])
+        self._relay.drop([op.device for op in changes if isinstance(op, ops_relay.DropPipe)])
+        self._relay.put([op.pipe for op in changes if isinstance(op, ops_relay.SetPipe)])
 
     def _inside(self, changes: list[LinkOp]) -> None:
         inside = [

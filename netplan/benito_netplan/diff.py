@@ -1,7 +1,7 @@
 """What is to be done so that the links are as desired. Pure: the same two pictures give the same changes."""
 
 from benito.errors import LinkError
-from benito_netplan import ops
+from benito_netplan import ops, ops_relay
 from benito_netplan.desired import table_name
 from benito_netplan.diff_inside import inside_ops
 from benito_netplan.diff_relay import relay_ops
@@ -188,7 +188,7 @@ class _Difference:
                 self._delete(link, "its other end is not where it should be")
         self.new_devices |= {wanted.device, wanted.behind}
         self._add(
-            ops.AddShim(
+            ops_relay.AddShim(
                 device=wanted.device,
                 behind=wanted.behind,
                 altname=wanted.altname,
@@ -246,7 +246,7 @@ class _Difference:
         """The relay reads what comes in by it, and nobody else."""
         link = None if device in self.new_devices else self._observed.links.get(device)
         if link is None or not link.shut:
-            self._add(ops.Shut(device=device, reason="only the relay takes what comes in"))
+            self._add(ops_relay.Shut(device=device, reason="only the relay takes what comes in"))
 
     def _add(self, op: LinkOp) -> None:
         self.found.append(op)

@@ -42,9 +42,13 @@ def plan(
     if json:
         typer.echo(documents.to_text(documents.plan_document(experiment)))
         return
-    from benito_cli import tables
+    from benito_cli import tables, wiring
+    from benito_cli.text import plain
 
     tables.print_plan(Console(), experiment)
+    if experiment.topology.lans:
+        for line in wiring.shaping_told(experiment):
+            Console(highlight=False, soft_wrap=True).print(plain(line))
 
 
 def _draw(experiment: "Experiment", path: Path) -> None:
