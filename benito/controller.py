@@ -6,11 +6,12 @@ that died is taken up by the next one: `up` applies again, `down` removes what i
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from benito.captures import Watched, find_watched
 from benito.errors import BenitoError, UsageError
 from benito.locks import experiment_lock
 from benito.model import Kind
@@ -19,7 +20,9 @@ from benito.nodemanager import NodeManager, refuse_lacks
 from benito.paths import StatePaths
 from benito.plan import PnodePlan
 from benito.planner import Experiment, plan_experiment
-from benito.seams import Lack, Progress, quiet
+from benito.seams import Captured, CaptureOrder, Lack, Progress, quiet
+from benito.segments import Segment
+from benito.segmentstore import SegmentStore
 from benito.status import BootStatus, ExperimentStatus, NodeStatus
 from benito.store import ExperimentState, Record, Store, already_there, missing
 from benito.testbeds.local import LocalTestbed, refusal
@@ -48,6 +51,7 @@ class Controller:
     def __init__(self, paths: StatePaths, store: Store, testbed: LocalTestbed) -> None:
         self._paths = paths
         self._store = store
+        self._segments = SegmentStore(store)
         self._testbed = testbed
 
     def lacks(self, experiment: Experiment) -> Sequence[Lack]:
@@ -76,7 +80,8 @@ class Controller:
                 former = None
             source = experiment.topology.source
             record = former or self._store.add(experiment.id, source=source, data=data)
-            plan = plan_experiment(experiment, generation=record.generation + 1, slot=record.slot)
+            segments = self._trunk_ids(experiment, former)
+            plan = plan_experiment(experiment, generation=record.generation + 1, slot=record.slot, segments=segments)
             self._store.plan(experiment.id, plan, source=source, data=data)
             try:
                 for part in plan.pnodes:
@@ -86,6 +91,22 @@ class Controller:
                 raise
             self._store.begin(experiment.id, ExperimentState.ACTIVE)
         return lacks
+
+    def _trunk_ids(self, experiment: Experiment, former: Record | None) -> Mapping[str, int]:
+        """LAN -> its trunk's id. Raises TestbedError where they do not suffice; a new experiment is forgotten then."""
+        pnodes = former.pnodes if former is not None else ()
+        lans, network = experiment.embedding.cut_lans, experiment.site.network
+        try:
+            if lans:
+                self._segments.settle(self._carried)
+            return self._segments.allocate(experiment.id, lans, network, former=pnodes)
+        except BenitoError:
+            if former is None:
+                self._store.remove(experiment.id)
+            raise
+
+    def _carried(self, pnode: str) -> Collection[Segment]:
+        return self._testbed.node_manager(pnode).segments()
 
     def _undo(self, experiment: ExperimentId, error: BaseException, progress: Progress) -> None:
         """Takes down what was begun; where even that fails, `error` says so in its hint."""
@@ -123,7 +144,9 @@ class Controller:
     def _remove(self, record: Record, progress: Progress) -> None:
         for pnode in record.pnodes:
             self._testbed.node_manager(pnode).destroy(record.id, progress)
+        self._segments.release(record.id, record.pnodes)
         self._store.remove(record.id)
+        self._segments.settle(self._carried)
 
     def experiments(self) -> list[Record]:
         """All that are known, by name."""
@@ -192,6 +215,27 @@ class Controller:
     def argv(self, experiment: ExperimentId, node: str, command: Sequence[str], *, terminal: bool) -> list[str]:
         """The words that run `command` in the node when they are executed here; a shell if it is empty."""
         return self._manager_of(experiment, node).argv(experiment, node, command, terminal=terminal)
+
+    def capture(
+        self,
+        experiment: ExperimentId,
+        name: str,
+        order: CaptureOrder,
+        write: Callable[[bytes], None],
+        *,
+        what: Watched | None = None,
+        say: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> Captured:
+        """Records packets of the link or node called `name` as a pcapng file, see `seams.LinkDriver`.
+
+        `what` says which is meant where both are called so; `order` gives all but that. Raises UsageError for a name
+        that is not there or leaves open what is meant.
+        """
+        record = self._store.get(experiment)
+        found = find_watched(record.id, record.parts(), name, what)
+        order = replace(order, lan=found.lan, node=found.node)
+        return self._testbed.node_manager(found.pnode).capture(record.id, order, write, say=say, stop=stop)
 
     def _manager_of(self, experiment: ExperimentId, node: str) -> NodeManager:
         return self._testbed.node_manager(self._part_of(experiment, node).pnode)

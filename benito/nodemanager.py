@@ -5,7 +5,7 @@ Level-triggered: `apply` observes, finds the difference and does it. It may be c
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from benito.errors import BenitoError, HypervisorError, KernelFeatureMissing, NodeManagerError
@@ -13,7 +13,18 @@ from benito.model import Kind
 from benito.names import ExperimentId, interface_group
 from benito.paths import StatePaths, make_directory, write_atomically
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Lack, LinkDriver, NodeDriver, Progress, quiet
+from benito.seams import (
+    Captured,
+    CaptureOrder,
+    Lack,
+    LinkDriver,
+    NodeDriver,
+    Progress,
+    Watched,
+    WatchOrder,
+    quiet,
+)
+from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus, hypervisor_name
 
 #: How many domains are started or ended at once: measured best on two cores, and harmless on more.
@@ -62,10 +73,15 @@ class NodeManager:
             driver.prepare(plan, nodes)
         self._plug(plan, progress)
         self._start(plan, waiting, progress)
-        self._plug(plan, progress)
+        if any(node.kind is not Kind.PROCESS for node in plan.nodes):
+            self._plug(plan, progress)  # what hypervisors made meanwhile
         for driver, nodes in self._grouped(plan.nodes):
             for node in nodes:
                 driver.release(plan, node)
+
+    def segments(self) -> Collection[Segment]:
+        """The ids of all trunks here, whichever experiment's. Raises LinkError."""
+        return self._links.segments()
 
     def knows(self, experiment: ExperimentId) -> bool:
         """Whether this pnode was given a plan of the experiment that it has not taken down."""
@@ -83,11 +99,38 @@ class NodeManager:
 
     def argv(self, experiment: ExperimentId, node: str, command: Sequence[str], *, terminal: bool) -> list[str]:
         """The words that run `command` in a node when they are executed on this pnode."""
+        plan, planned = self._planned(experiment, node)
+        return self._drivers[planned.kind].argv(plan, planned, command, terminal=terminal)
+
+    def sender_argv(self, experiment: ExperimentId, node: str, words: Sequence[str]) -> list[str]:
+        """The same for the program that sends test datagrams, with these words."""
+        plan, planned = self._planned(experiment, node)
+        driver = self._drivers[planned.kind]
+        return driver.argv(plan, planned, [driver.sender, *words], terminal=False)
+
+    def watch(
+        self, experiment: ExperimentId, order: WatchOrder, *, ready: Callable[[], None], stop: Callable[[], bool]
+    ) -> Watched:
+        """Sees test datagrams pass the ends of links here, see `seams.LinkDriver`."""
         plan = self._saved_plan(experiment)
-        for planned in plan.nodes if plan is not None else ():
-            if plan is not None and planned.name == node:
-                return self._drivers[planned.kind].argv(plan, planned, command, terminal=terminal)
-        raise NodeManagerError(f"this pnode has no node {node} of {experiment}")
+        if plan is None:
+            raise NodeManagerError(f"this pnode has no plan of {experiment}")
+        return self._links.watch(plan, order, ready=ready, stop=stop)
+
+    def capture(
+        self,
+        experiment: ExperimentId,
+        order: CaptureOrder,
+        write: Callable[[bytes], None],
+        *,
+        say: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> Captured:
+        """Records packets of links here as a pcapng file, see `seams.LinkDriver`."""
+        plan = self._saved_plan(experiment)
+        if plan is None:
+            raise NodeManagerError(f"this pnode has no plan of {experiment}")
+        return self._links.capture(plan, order, write, say=say, stop=stop)
 
     def destroy(self, experiment: ExperimentId, progress: Progress = quiet) -> None:
         """Removes all that carries the experiment's mark; goes on past what fails, then says all that failed."""
@@ -124,13 +167,17 @@ class NodeManager:
         progress("unplug", 1, 1)
 
     def _destroy_planned(self, plan: PnodePlan, progress: Progress, failures: list[BenitoError]) -> None:
-        # In parallel, because ending one container mostly waits.
-        def end(node: NodePlan) -> None:
-            if node.kind in self._drivers:
-                self._drivers[node.kind].destroy(plan.experiment, [node])
+        # Domains in parallel, because ending one mostly waits; processes are found by one look for all nodes.
+        def end(nodes: Sequence[NodePlan]) -> None:
+            self._drivers[nodes[0].kind].destroy(plan.experiment, nodes)
 
-        for done, error in enumerate(_in_parallel(end, plan.nodes), 1):
-            progress("end", done, len(plan.nodes))
+        known = [node for node in plan.nodes if node.kind in self._drivers]
+        together = [node for node in known if node.kind is Kind.PROCESS]
+        work = [[node] for node in known if node.kind is not Kind.PROCESS]
+        done = 0
+        for nodes, error in _in_parallel(end, [together, *work] if together else work):
+            done += len(nodes)
+            progress("end", done, len(known))
             if error is not None:
                 failures.append(error)
 
@@ -143,6 +190,13 @@ class NodeManager:
                 empty.rmdir()
             except OSError:  # other experiments are in it, or it never was
                 break
+
+    def _planned(self, experiment: ExperimentId, node: str) -> tuple[PnodePlan, NodePlan]:
+        plan = self._saved_plan(experiment)
+        for planned in plan.nodes if plan is not None else ():
+            if plan is not None and planned.name == node:
+                return plan, planned
+        raise NodeManagerError(f"this pnode has no node {node} of {experiment}")
 
     def _saved_plan(self, experiment: ExperimentId) -> PnodePlan | None:
         try:
@@ -177,9 +231,9 @@ class NodeManager:
         """Ends nodes that are planned no more, or otherwise than they were made."""
         same = (former.hosts, former.environment, former.uid_base) == (plan.hosts, plan.environment, plan.uid_base)
         kept = {node.name: node for node in plan.nodes} if same else {}
-        for node in former.nodes:
-            if kept.get(node.name) != node and node.kind in self._drivers:
-                self._drivers[node.kind].destroy(plan.experiment, [node])
+        gone = [node for node in former.nodes if kept.get(node.name) != node and node.kind in self._drivers]
+        for driver, nodes in self._grouped(gone):
+            driver.destroy(plan.experiment, nodes)
 
     def _grouped(self, nodes: Iterable[NodePlan]) -> list[tuple[NodeDriver, list[NodePlan]]]:
         return [(self._drivers[kind], group) for kind, group in _by_kind(nodes).items()]
@@ -192,7 +246,16 @@ class NodeManager:
 
     def _start(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress) -> None:
         errors = []
-        for done, error in enumerate(_in_parallel(lambda node: self._drivers[node.kind].start(plan, node), nodes), 1):
+        # A process node was started when its namespace was made: there is nothing to wait for, but for many threads.
+        chunk = 1 if any(node.kind is not Kind.PROCESS for node in nodes) else max(1, len(nodes))
+
+        def start(some: Sequence[NodePlan]) -> None:
+            for node in some:
+                self._drivers[node.kind].start(plan, node)
+
+        done = 0
+        for some, error in _in_parallel(start, [nodes[at : at + chunk] for at in range(0, len(nodes), chunk)]):
+            done += len(some)
             progress("start", done, len(nodes))
             if error is not None:
                 errors.append(error)
@@ -230,15 +293,17 @@ def _hypervisor_devices(plan: PnodePlan) -> list[str]:
     return devices
 
 
-def _in_parallel(work: Callable[[NodePlan], None], nodes: Sequence[NodePlan]) -> Iterable[BenitoError | None]:
-    """Yields for each node, as it is done, its error or None."""
+def _in_parallel(
+    work: Callable[[Sequence[NodePlan]], None], parts: Sequence[Sequence[NodePlan]]
+) -> Iterable[tuple[Sequence[NodePlan], BenitoError | None]]:
+    """Yields each part of the nodes, as it is done, with its error or None."""
 
-    def attempt(node: NodePlan) -> BenitoError | None:
+    def attempt(part: Sequence[NodePlan]) -> tuple[Sequence[NodePlan], BenitoError | None]:
         try:
-            work(node)
+            work(part)
         except BenitoError as error:
-            return error
-        return None
+            return part, error
+        return part, None
 
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        yield from pool.map(attempt, nodes)
+        yield from pool.map(attempt, parts)

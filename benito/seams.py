@@ -4,13 +4,14 @@
 A driver touches only what carries the experiment's mark; every method can be cut at any point and called again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import NodePlan, PnodePlan
+from benito.segments import Segment
 from benito.status import NodeStatus
 
 
@@ -38,6 +39,82 @@ class Op(Protocol):
         """What it does, in one line."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tap:
+    """Where packets of a node's interface in a LAN can be seen: at `device`, in the node's namespace `netns`, or among
+    the pnode's own devices where that is None."""
+
+    node: str
+    lan: str
+    interface: str
+    netns: str | None
+    device: str
+
+    def __str__(self) -> str:
+        """`center:eth0 (link0)`, with the node's name for the interface."""
+        return f"{self.node}:{self.interface} ({self.lan})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureOrder:
+    """Which packets to record: those of the LAN `lan`, or of all interfaces of `node`; exactly one is given.
+
+    `filter` is in pcap's language. Of each packet at most `snaplen_bytes` are kept. Ends after `count` packets or
+    `seconds`, where given.
+    """
+
+    lan: str | None = None
+    node: str | None = None
+    filter: str | None = None
+    snaplen_bytes: int = 262_144
+    count: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """How many packets were recorded, and how many the kernel lost because they were not read in time."""
+
+    packets: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOrder:
+    """Which test datagrams to look for: to the UDP port `port`, of the run `run` (32 bits), at these interfaces, each
+    given as node and interface. A token is 64 bits, the run in the upper 32, in the lower the number of a way."""
+
+    run: int
+    port: int
+    at: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A test datagram as it passed a node's interface. `inbound` is the node's view; `time_ns` is of the pnode's clock.
+
+    `is_whole`: it is as it was sent, as far as its filling tells.
+    """
+
+    way: int
+    number: int
+    node: str
+    interface: str
+    inbound: bool
+    time_ns: int
+    length_bytes: int
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Sightings by time; how many packets were lost to the watching, and how busy the pnode's cores were, 0 to 1."""
+
+    sightings: tuple[Sighting, ...]
+    dropped: int
+    busy_ratio: float
+
+
 class LinkDriver(Protocol):
     """The wires of one pnode."""
 
@@ -60,6 +137,28 @@ class LinkDriver(Protocol):
         """Deletes stale host devices whose derived names the plan gives and whose owner is gone: a hypervisor that
         was cut off leaves them without mark or group, and cannot start the node again while they are there."""
 
+    def segments(self) -> Collection[Segment]:
+        """The ids of all trunks here that carry Benito's mark, whichever experiment's. Raises LinkError."""
+
+    def capture(
+        self,
+        plan: PnodePlan,
+        order: CaptureOrder,
+        write: Callable[[bytes], None],
+        *,
+        say: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> Captured:
+        """Hands packets to `write` as a pcapng file, whole blocks at a time, until the order is met, `stop` says so
+        (it is asked at least every 0.1 s) or nothing is left to see. `say` is told what a person should know. A
+        BrokenPipeError of `write` ends it quietly. Raises LinkError, and UsageError for a filter that is none."""
+
+    def watch(
+        self, plan: PnodePlan, order: WatchOrder, *, ready: Callable[[], None], stop: Callable[[], bool]
+    ) -> Watched:
+        """Calls `ready` once every datagram is seen from now on, and looks for them until `stop` says so (it is asked
+        at least every 0.1 s). Raises LinkError."""
+
 
 class NodeDriver(Protocol):
     """All nodes of one kind on one pnode."""
@@ -71,6 +170,10 @@ class NodeDriver(Protocol):
     @property
     def hypervisor(self) -> str:
         """What realizes it here, as status and tables say it: `lxc` where openvz nodes are LXC domains."""
+
+    @property
+    def sender(self) -> str:
+        """Where its nodes find the program that sends test datagrams (its words: native/sender.c)."""
 
     def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
         """What the host is missing for these nodes, found by trying; touches nothing of an experiment."""

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from benito.names import ExperimentId, digest
 from benito.plan import PnodePlan
-from benito.seams import Captured, CaptureOrder, Lack, Op
+from benito.seams import Captured, CaptureOrder, Lack, Op, Watched, WatchOrder
 from benito_netplan import firewall, messages, probe
 from benito_netplan.apply import Applier
 from benito_netplan.desired import desired_links, table_name
 from benito_netplan.diff import differences
+from benito_netplan.linkwatch import watch
 from benito_netplan.marks import is_derived, is_our_namespace, removable
 from benito_netplan.namespaces import NETNS_FOLDER, Namespaces
-from benito_netplan.observe import Observed, SeenNamespace, links_here, namespace_here
+from benito_netplan.observe import Observed, SeenNamespace, links_here, lo_here, namespace_here
 from benito_netplan.observe_queues import queues_here
 from benito_netplan.ops import LinkOp
 from benito_netplan.record import record
@@ -73,7 +74,7 @@ class KernelLinkDriver:
                 netlink.do([Request(data=messages.delete_group(group), subject=subject, tolerated=_GONE)])
             else:
                 self._delete(netlink, [link.name for link in ours])
-        seen = self._namespaces.visit(self._namespaces.names(experiment), _links_of)
+        seen = self._namespaces.visit(self._namespaces.names(experiment), _lo_of)
         self._namespaces.delete(
             netns for netns, namespace in seen.items() if is_our_namespace(namespace, experiment, group)
         )
@@ -99,6 +100,12 @@ class KernelLinkDriver:
     ) -> Captured:
         """Records packets as a pcapng file, see `seams.LinkDriver`. Raises LinkError, UsageError, what `write` does."""
         return record(plan, order, write, namespaces=self._namespaces, say=say, stop=stop)
+
+    def watch(
+        self, plan: PnodePlan, order: WatchOrder, *, ready: Callable[[], None], stop: Callable[[], bool]
+    ) -> Watched:
+        """Sees test datagrams pass, see `seams.LinkDriver`. Raises LinkError."""
+        return watch(plan, order, namespaces=self._namespaces, ready=ready, stop=stop)
 
     def _delete(self, netlink: Netlink, names: Sequence[str]) -> None:
         netlink.do(
@@ -128,5 +135,5 @@ def _namespace(netns: str, netlink: Netlink) -> SeenNamespace:
     return namespace_here(netlink, netns)
 
 
-def _links_of(netns: str, netlink: Netlink) -> SeenNamespace:
-    return SeenNamespace(netns=netns, links=links_here(netlink))
+def _lo_of(netns: str, netlink: Netlink) -> SeenNamespace:
+    return SeenNamespace(netns=netns, links=lo_here(netlink))

@@ -1,12 +1,13 @@
 """Drivers that remember, behind the same seams as the real ones, for pure tests only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Lack
+from benito.seams import Captured, CaptureOrder, Lack
+from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus
 
 
@@ -16,6 +17,7 @@ class FakeLinks:
     def __init__(self, lacks: Sequence[Lack] = ()) -> None:
         self.calls: list[str] = []
         self.plugged: set[str] = set()
+        self.carried: set[Segment] = set()
         self._lacks = lacks
 
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
@@ -28,8 +30,25 @@ class FakeLinks:
         self.calls.append(f"plug {' '.join(ops)}")
         self.plugged.update(ops)
 
+    def segments(self) -> Collection[Segment]:
+        return self.carried
+
     def discard(self, devices: Sequence[str]) -> None:
         self.calls.append(f"discard {len(devices)}")
+
+    def capture(
+        self,
+        plan: PnodePlan,
+        order: CaptureOrder,
+        write: Callable[[bytes], None],
+        *,
+        say: Callable[[str], None],
+        stop: Callable[[], bool],
+    ) -> Captured:
+        """Writes what was ordered."""
+        say(f"capturing at {order.lan or order.node}")
+        write(repr(order).encode())
+        return Captured(packets=order.count or 0, dropped=0)
 
     def remove(self, experiment: ExperimentId, group: int) -> None:
         self.calls.append(f"remove {experiment}")
@@ -40,6 +59,7 @@ class FakeNodes:
     """Nodes of one kind that boot at once; those named in `failing` do not start."""
 
     hypervisor = "fake"
+    sender = "sender"
 
     def __init__(self, kind: Kind, failing: frozenset[str] = frozenset()) -> None:
         self.kind = kind
