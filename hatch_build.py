@@ -14,6 +14,8 @@ PRODUCTS = {
     Path("benito", "embedding", "native", "libembed.so"): ("-O3", "-ffp-contract=off", "-fPIC", "-shared"),
     # The relay that delays packets where the kernel cannot, a program.
     Path("netplan", "benito_netplan", "native", "relay"): ("-O2", "-D_GNU_SOURCE", "-pthread"),
+    # What sends datagrams inside nodes of every kind, a program that needs no library.
+    Path("domains", "benito_domains", "native", "sender"): ("-O2", "-D_GNU_SOURCE", "-static"),
 }
 CHECKS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 

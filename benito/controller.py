@@ -13,6 +13,10 @@ from pathlib import Path
 
 from benito.captures import Watched, find_watched
 from benito.errors import BenitoError, UsageError
+from benito.linkcontrol import LinkControl
+from benito.linktest import LinkTest
+from benito.linktest.kept import keep, newest
+from benito.linktest.run import run_linktest
 from benito.locks import experiment_lock
 from benito.model import Kind
 from benito.names import ExperimentId
@@ -236,6 +240,40 @@ class Controller:
         found = find_watched(record.id, record.parts(), name, what)
         order = replace(order, lan=found.lan, node=found.node)
         return self._testbed.node_manager(found.pnode).capture(record.id, order, write, say=say, stop=stop)
+
+    def linktest(
+        self,
+        experiment: ExperimentId,
+        names: Sequence[str] = (),
+        *,
+        sample: int | None = None,
+        seed: int = 0,
+        progress: Progress = quiet,
+    ) -> LinkTest:
+        """Measures links of a running experiment and keeps the result; see `linktest.run`.
+
+        Raises UsageError for a name of no link, or where the experiment is not up.
+        """
+        record = self._store.get(experiment)
+        if record.state is not ExperimentState.ACTIVE:
+            raise UsageError(f"{record.id} is {record.state}: its links cannot be tested")
+        managers = self._testbed.node_manager
+        done = run_linktest(record.id, record.parts(), managers, names, sample=sample, seed=seed, progress=progress)
+        keep(self._store, record.id, done)
+        return done
+
+    def last_linktest(self, experiment: ExperimentId) -> LinkTest:
+        """The newest result that is kept. Raises UsageError where there is none."""
+        record = self._store.get(experiment)
+        found = newest(self._store, record.id)
+        if found is None:
+            raise UsageError(f"the links of {record.id} were not tested", hint=f"benito linktest {record.id}")
+        return found
+
+    @property
+    def links(self) -> LinkControl:
+        """Changes and repairs of links that are up."""
+        return LinkControl(self._paths, self._store, self._testbed)
 
     def _manager_of(self, experiment: ExperimentId, node: str) -> NodeManager:
         return self._testbed.node_manager(self._part_of(experiment, node).pnode)

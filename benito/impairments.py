@@ -20,7 +20,7 @@ _UNITS_US = {"us": 1, "ms": 1000, "s": 1_000_000, None: 1000}
 _LONGEST_US = 60_000_000
 
 
-def jitter_us(text: str) -> int:
+def time_us(text: str) -> int:
     """`2ms`, `500us`, `0.5` (milliseconds), as microseconds. Raises ValueError with what is expected."""
     found = _DELAY.fullmatch(text.strip())
     if found is None or not 0 <= (value := round(float(found[1]) * _UNITS_US[found[2]])) <= _LONGEST_US:
@@ -59,7 +59,7 @@ def _applied(source: str, lan: Lan, problems: list[Problem]) -> Lan:
         values: dict[str, float] = {}
         for word, text in said.items():
             try:
-                value = jitter_us(text) if word == "jitter" else ratio(text)
+                value = time_us(text) if word == "jitter" else ratio(text)
             except ValueError as error:
                 problems.append(Problem(file=source, line=lan.line, element=element, message=f"{word}: {error}"))
                 continue
@@ -90,18 +90,20 @@ def _half(word: str, value: float) -> float:
     return value / 2 if word == "jitter" else half_loss(value)
 
 
+def fault_of(way: Shaping) -> str | None:
+    """What makes no sense of a way: who has no delay cannot vary it, nor be overtaken. None where all does."""
+    if way.jitter_us > way.delay_us:
+        return f"jitter {way.jitter_us} us is more than the delay, {way.delay_us} us"
+    if way.reorder_ratio > 0 and way.delay_us == 0:
+        return "packets that have no delay cannot overtake each other"
+    return None
+
+
 def _without_delay(source: str, lan: Lan, members: tuple[Member, ...]) -> Iterator[Problem]:
-    """Who has no delay cannot vary it, nor be overtaken."""
     for sender in members:
         ways = [sender.into.then(other.out_of) for other in members if other is not sender] or [sender.into]
-        for way in ways:
-            if way.jitter_us > way.delay_us:
-                message = f"from {sender.node}: jitter {way.jitter_us} us is more than the delay, {way.delay_us} us"
-                hint = "use a jitter of at most the delay"
-            elif way.reorder_ratio > 0 and way.delay_us == 0:
-                message = f"from {sender.node}: packets that have no delay cannot overtake each other"
-                hint = "give it a delay, or no reordering"
-            else:
-                continue
+        fault = next(filter(None, map(fault_of, ways)), None)
+        if fault is not None:
+            message = f"from {sender.node}: {fault}"
+            hint = "give it more delay, or less of this"
             yield Problem(file=source, line=lan.line, element=lan.name, message=message, hint=hint)
-            break

@@ -18,7 +18,9 @@ from benito.seams import (
     CaptureOrder,
     Lack,
     LinkDriver,
+    LinksHealth,
     NodeDriver,
+    Op,
     Progress,
     Watched,
     WatchOrder,
@@ -51,33 +53,64 @@ class NodeManager:
                 found.extend(driver.lacks(plan, nodes))
         return found
 
-    def apply(self, plan: PnodePlan, progress: Progress = quiet) -> None:
-        """Makes everything as planned; returns when each node runs and all links are plugged.
+    def apply(self, plan: PnodePlan, progress: Progress = quiet) -> Sequence[Op]:
+        """Makes everything as planned; returns when each node runs and all links are plugged, with the links' changes.
 
         Refuses, before anything is touched, a plan that the pnode lacks something for.
         """
         refuse_lacks(self.lacks(plan), allow_unshaped=plan.allow_unshaped)
-        former = self._saved_plan(plan.experiment)
-        if former is not None and former.generation > plan.generation:
-            raise NodeManagerError(
-                f"generation {plan.generation} of {plan.experiment} comes after {former.generation}",
-                hint="another controller changed the experiment meanwhile",
-            )
-        make_directory(self._paths.experiment(plan.experiment))
-        write_atomically(self._paths.plan(plan.experiment), plan.to_json().encode())
+        former = self._accept(plan)
         if former is not None:
             self._drop_former(former, plan)
         waiting = self._waiting(plan)
         for driver, nodes in self._grouped(waiting):
             progress("prepare", 0, len(nodes))
             driver.prepare(plan, nodes)
-        self._plug(plan, progress)
+        ops = list(self._plug(plan, progress))
         self._start(plan, waiting, progress)
         if any(node.kind is not Kind.PROCESS for node in plan.nodes):
-            self._plug(plan, progress)  # what hypervisors made meanwhile
+            ops += self._plug(plan, progress)  # what hypervisors made meanwhile
         for driver, nodes in self._grouped(plan.nodes):
             for node in nodes:
                 driver.release(plan, node)
+        return ops
+
+    def relink(self, plan: PnodePlan, progress: Progress = quiet) -> Sequence[Op]:
+        """Makes the links as planned and leaves the nodes alone; what was done.
+
+        Refuses what the pnode lacks something for.
+        """
+        refuse_lacks(self._links.lacks(plan), allow_unshaped=plan.allow_unshaped)
+        self._accept(plan)
+        return self._plug(plan, progress)
+
+    def link_ops(self, plan: PnodePlan) -> Sequence[Op]:
+        """What `relink` would do. Raises LinkError."""
+        return self._links.changes(plan)
+
+    def dead(self, plan: PnodePlan) -> tuple[str, ...]:
+        """The planned nodes that do not run."""
+        return tuple(node.name for node in self._waiting(plan))
+
+    def health(self, experiment: ExperimentId) -> LinksHealth:
+        """How the links are. Raises NodeManagerError without a plan, LinkError."""
+        plan = self._saved_plan(experiment)
+        if plan is None:
+            raise NodeManagerError(f"this pnode has no plan of {experiment}")
+        return self._links.health(plan)
+
+    def _accept(self, plan: PnodePlan) -> PnodePlan | None:
+        """Keeps the plan; the one before it, if any. Raises NodeManagerError for one that is older."""
+        former = self._saved_plan(plan.experiment)
+        if former is not None and former.generation > plan.generation:
+            raise NodeManagerError(
+                f"generation {plan.generation} of {plan.experiment} comes after {former.generation}",
+                hint="another controller changed the experiment meanwhile",
+            )
+        if former != plan:
+            make_directory(self._paths.experiment(plan.experiment))
+            write_atomically(self._paths.plan(plan.experiment), plan.to_json().encode())
+        return former
 
     def segments(self) -> Collection[Segment]:
         """The ids of all trunks here, whichever experiment's. Raises LinkError."""
@@ -238,11 +271,12 @@ class NodeManager:
     def _grouped(self, nodes: Iterable[NodePlan]) -> list[tuple[NodeDriver, list[NodePlan]]]:
         return [(self._drivers[kind], group) for kind, group in _by_kind(nodes).items()]
 
-    def _plug(self, plan: PnodePlan, progress: Progress) -> None:
+    def _plug(self, plan: PnodePlan, progress: Progress) -> Sequence[Op]:
         ops = self._links.changes(plan)
         progress("wire", 0, len(ops))
         self._links.apply(plan, ops)
         progress("wire", len(ops), len(ops))
+        return ops
 
     def _start(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress) -> None:
         errors = []

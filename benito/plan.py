@@ -7,7 +7,7 @@ so that two versions that differ notice it.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,7 +15,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from benito.errors import NodeManagerError
 from benito.model import CLEAR, DEFAULT_QUEUE, Kind, Queue, Shaping
 from benito.names import ExperimentId, digest
+from benito.site import ETHERNET_MTU_BYTES, TrunkKind
 
+_Plan = TypeVar("_Plan")
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -25,13 +27,39 @@ class Realization(StrEnum):
     DIRECT = "direct"  # one veth pair, each end in its node's namespace; nothing on the host
     WIRE = "wire"  # two host-side ends, cross-connected by tc mirred
     BRIDGE = "bridge"
+    AWARE = "vlan-aware bridge"  # one for the whole experiment, on which the LAN is a VLAN
+
+    @property
+    def is_bridged(self) -> bool:
+        """Whether the members' ports are a bridge's."""
+        return self in (Realization.BRIDGE, Realization.AWARE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkPlan:
+    """How a LAN continues on other pnodes: `device` carries it over the pnode's `interface` as VLAN or VNI `id`.
+
+    `local` and `peers`, the addresses of this pnode and of the others that the LAN is on, are VXLAN's. `mtu_bytes` is
+    what fits whole through it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    kind: TrunkKind
+    id: int
+    interface: str
+    device: str
+    altname: str
+    local: IPv4Address | None = None
+    peers: tuple[IPv4Address, ...] = ()
+    mtu_bytes: int = ETHERNET_MTU_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortPlan:
     """A LAN member on this pnode. `device` is the host-side end of the node's interface `interface`.
 
-    `queue` is what the member's packets wait in on their way into the LAN.
+    `queue` is what the member's packets wait in on their way into the LAN. `mtu_bytes` holds at both ends.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -47,13 +75,15 @@ class PortPlan:
     out_of: Shaping = CLEAR
     queue: Queue = DEFAULT_QUEUE
     ifb: str
+    mtu_bytes: int = ETHERNET_MTU_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPlan:
     """A LAN's part on this pnode; `bridge` names the bridge that it is given where it is realized by one.
 
-    `down` are the members whose cable is pulled.
+    `ports` are the members here; `trunk` leads to those elsewhere. A VLAN-aware bridge is all LANs' own, and has this
+    one as its `vlan`. `down` are the members whose cable is pulled.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -64,6 +94,8 @@ class LinkPlan:
     bridge: str
     altname: str
     down: tuple[str, ...] = ()
+    trunk: TrunkPlan | None = None
+    vlan: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +120,7 @@ class InterfacePlan:
     address: IPv4Interface
     device: str
     bridge: str | None
+    mtu_bytes: int = ETHERNET_MTU_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,13 +177,13 @@ class PnodePlan:
 
     def to_json(self) -> str:
         """As text; `from_json` gives an equal plan."""
-        return _PNODE_PLAN.dump_json(self).decode()
+        return _RECENT.note(_PNODE_PLAN.dump_json(self), self)
 
     @staticmethod
     def from_json(text: str | bytes) -> "PnodePlan":
         """From text. Raises NodeManagerError where it is none of this version's."""
         try:
-            return _PNODE_PLAN.validate_json(text)
+            return _RECENT.find(text, PnodePlan) or _RECENT.keep(text, _PNODE_PLAN.validate_json(text))
         except ValidationError as error:
             raise NodeManagerError(
                 f"the plan cannot be read: {error.error_count()} fields differ from this version's",
@@ -174,16 +207,45 @@ class ExperimentPlan:
 
     def to_json(self) -> str:
         """As text; `from_json` gives an equal plan."""
-        return _EXPERIMENT_PLAN.dump_json(self).decode()
+        return _RECENT.note(_EXPERIMENT_PLAN.dump_json(self), self)
 
     @staticmethod
     def from_json(text: str | bytes) -> "ExperimentPlan":
         """From text; the store wrote it, so a plan that cannot be read raises NodeManagerError."""
         try:
-            return _EXPERIMENT_PLAN.validate_json(text)
+            return _RECENT.find(text, ExperimentPlan) or _RECENT.keep(text, _EXPERIMENT_PLAN.validate_json(text))
         except ValidationError as error:
             raise NodeManagerError("the stored plan is of another version") from error
 
 
 _PNODE_PLAN = TypeAdapter(PnodePlan)
 _EXPERIMENT_PLAN = TypeAdapter(ExperimentPlan)
+
+
+class _Recent:
+    """The last plan of each type with its text: one command writes and reads the same plan several times."""
+
+    def __init__(self) -> None:
+        self._known: dict[type, tuple[bytes, Any]] = {}
+
+    def note(self, data: bytes, plan: object) -> str:
+        """Remembers a plan that was written; its text."""
+        self._known[type(plan)] = data, plan
+        return data.decode()
+
+    def keep(self, text: str | bytes, plan: _Plan) -> _Plan:
+        """Remembers a plan that was read; the plan."""
+        self._known[type(plan)] = _bytes(text), plan
+        return plan
+
+    def find(self, text: str | bytes, kind: type[_Plan]) -> _Plan | None:
+        """The plan that this text was written from or read as, if it was the last of its type."""
+        data, plan = self._known.get(kind, (b"", None))
+        return plan if plan is not None and data == _bytes(text) else None
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+_RECENT = _Recent()

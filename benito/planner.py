@@ -25,16 +25,22 @@ from benito.plan import (
     PortPlan,
     Realization,
     RoutePlan,
+    TrunkPlan,
 )
 from benito.policy import DEFAULT_IMAGE, MEMORY_MIB, Policy, Strategy
 from benito.routing import Routes, compute_routes
-from benito.site import Site
+from benito.segments import assign
+from benito.site import ETHERNET_MTU_BYTES, Site, TrunkKind
+from benito.trunks import Endpoint, access_vlans, endpoints, trunk_refusal
+from benito.trunks import realizations as lan_realizations
 
 #: User ids of the first experiment's containers; far above people's and other tools' ranges.
 _FIRST_UID = 0x60000000
 _UIDS_PER_EXPERIMENT = 65536
 #: libvirt keeps a container's socket at /run/libvirt/lxc/NAME.sock, and the kernel takes 107 bytes for such a path.
 _DOMAIN_NAME_LETTERS = 85
+#: In the names of a pnode's VLAN-aware bridge and of trunks; no LAN and no node can be called so.
+_AWARE, _TRUNK = "_lans", "_trunk"
 
 
 class _RoutesLater(Mapping[str, tuple[RoutePlan, ...]]):
@@ -87,6 +93,11 @@ class Experiment:
     def report(self) -> Report:
         """The placement in numbers."""
         return report(self.topology.nodes, self.topology.lans, self.embedding, self.policy, self.site)
+
+    def mtus_bytes(self) -> Mapping[str, int]:
+        """LAN -> what every member of it sends at most in one packet, whichever pnode it is on."""
+        cut, within = frozenset(self.embedding.cut_lans), self.site.network.cut_lan_mtu_bytes
+        return {lan.name: within if lan.name in cut else ETHERNET_MTU_BYTES for lan in self.topology.lans}
 
     def moves(self) -> tuple[Move, ...]:
         """The nodes that are elsewhere than they were before; none where nothing was before."""
@@ -191,108 +202,129 @@ def _note(topology: Topology, node: Node, message: str) -> Problem:
     return Problem(file=topology.source, line=node.line, element=node.name, message=message, severity=Severity.WARNING)
 
 
-def plan_experiment(experiment: Experiment, *, generation: int = 1, slot: int = 0) -> ExperimentPlan:
-    """Every pnode's part. `slot` numbers the controller's experiments; it decides the containers' user ids."""
-    how = realizations(experiment)
+def plan_experiment(
+    experiment: Experiment, *, generation: int = 1, slot: int = 0, segments: Mapping[str, int] | None = None
+) -> ExperimentPlan:
+    """Every pnode's part. `slot` numbers the controller's experiments; it decides the containers' user ids.
+
+    `segments` has the id of each LAN that is cut; without, ids that are good for looking at the plan only. Raises
+    TestbedError where pnodes have no addresses for VXLAN.
+    """
+    if (error := trunk_refusal(experiment.embedding, experiment.site.network)) is not None:
+        raise error
+    if segments is None:
+        segments = assign(experiment.embedding.cut_lans, experiment.site.network)
+    work = _PnodePlanner(experiment, segments, generation=generation, slot=slot)
     return ExperimentPlan(
         experiment=experiment.id,
         pnodes=tuple(
-            _plan_pnode(experiment, partition.pnode, set(partition.nodes), how, generation, slot)
-            for partition in experiment.embedding.partitions
+            work.pnode(partition.pnode, frozenset(partition.nodes)) for partition in experiment.embedding.partitions
         ),
     )
 
 
-def realizations(experiment: Experiment) -> Mapping[str, Realization]:
-    """LAN -> how it is made on its pnode."""
+def realizations(experiment: Experiment) -> Mapping[str, Mapping[str, Realization]]:
+    """LAN -> pnode -> how it is made there."""
     kinds = {node.name: node.kind for node in experiment.topology.nodes}
-    return {
-        lan.name: realization(lan, [kinds[member.node] for member in lan.members]) for lan in experiment.topology.lans
-    }
+    return lan_realizations(experiment.topology.lans, experiment.embedding, kinds, experiment.site.network)
 
 
-def realization(lan: Lan, kinds: Sequence[Kind | None]) -> Realization:
-    """How a LAN whose members all stand on one pnode is made there: without a bridge wherever two members allow it."""
-    if len(lan.members) != 2:
-        return Realization.BRIDGE
-    clear = all(member.into.is_clear and member.out_of.is_clear for member in lan.members)
-    if clear and all(kind is Kind.PROCESS for kind in kinds):
-        return Realization.DIRECT
-    return Realization.WIRE
+class _PnodePlanner:
+    """Makes each pnode's part of one experiment; holds what is the same for all of them."""
 
+    def __init__(self, experiment: Experiment, segments: Mapping[str, int], *, generation: int, slot: int) -> None:
+        self._experiment, self._segments = experiment, segments
+        self._generation, self._slot = generation, slot
+        self._kinds = {node.name: node.kind for node in experiment.topology.nodes}
+        self._realizations = realizations(experiment)
+        self._endpoints = endpoints(experiment.embedding.partitions, experiment.site.network)
+        self._cut, self._mtus = frozenset(experiment.embedding.cut_lans), experiment.mtus_bytes()
 
-def _plan_pnode(
-    experiment: Experiment,
-    pnode: str,
-    names: set[str],
-    realizations: Mapping[str, Realization],
-    generation: int,
-    slot: int,
-) -> PnodePlan:
-    name, topology = experiment.id, experiment.topology
-    kinds = {node.name: node.kind for node in topology.nodes}
-    links = tuple(
-        _plan_link(experiment, lan, realizations[lan.name], kinds)
-        for lan in topology.lans
-        if any(member.node in names for member in lan.members)
-    )
-    interfaces: dict[str, list[InterfacePlan]] = defaultdict(list)
-    for link in links:
-        bridge = link.bridge if link.realization is Realization.BRIDGE else None
-        for port in link.ports:
-            interfaces[port.node].append(
-                InterfacePlan(
-                    name=port.interface,
-                    lan=link.lan,
-                    mac=port.mac,
-                    address=port.address,
-                    device=port.device,
-                    bridge=bridge,
-                )
-            )
-    return PnodePlan(
-        experiment=name,
-        pnode=pnode,
-        generation=generation,
-        group=interface_group(name),
-        uid_base=_FIRST_UID + slot * _UIDS_PER_EXPERIMENT,
-        control_bridge=kernel_name("c", name),
-        nodes=tuple(
-            _plan_node(experiment, node, interfaces[node.name]) for node in topology.nodes if node.name in names
-        ),
-        links=links,
-        hosts=experiment.hosts,
-        environment=topology.options,
-        allow_unshaped=experiment.policy.allow_unshaped,
-    )
-
-
-def _plan_link(experiment: Experiment, lan: Lan, how: Realization, kinds: Mapping[str, Kind | None]) -> LinkPlan:
-    name = experiment.id
-    ports = []
-    for member in lan.members:
-        interface = f"eth{member.port}"
-        ports.append(
-            PortPlan(
-                node=member.node,
-                kind=kinds[member.node] or experiment.policy.default_kind,
-                interface=interface,
-                device=kernel_name("v", name, member.node, interface),
-                altname=alternative_name(name, lan.name, f"{member.node}-{member.port}"),
-                mac=experiment.macs[member.node, member.port],
-                address=experiment.addresses[member.node, member.port],
-                into=member.into,
-                out_of=member.out_of,
-                queue=member.queue,
-                ifb=kernel_name("i", name, member.node, interface),
-            )
+    def pnode(self, pnode: str, names: frozenset[str]) -> PnodePlan:
+        experiment, name = self._experiment, self._experiment.id
+        lans = [lan for lan in experiment.topology.lans if pnode in self._realizations[lan.name]]
+        shared = [lan.name for lan in lans if self._realizations[lan.name][pnode] is Realization.AWARE]
+        vlans = access_vlans(shared)
+        links = tuple(self._link(lan, pnode, names, vlans.get(lan.name)) for lan in lans)
+        interfaces: dict[str, list[InterfacePlan]] = defaultdict(list)
+        for link in links:
+            for port in link.ports:
+                interfaces[port.node].append(_interface(link, port))
+        return PnodePlan(
+            experiment=name,
+            pnode=pnode,
+            generation=self._generation,
+            group=interface_group(name),
+            uid_base=_FIRST_UID + self._slot * _UIDS_PER_EXPERIMENT,
+            control_bridge=kernel_name("c", name),
+            nodes=tuple(
+                _plan_node(experiment, node, interfaces[node.name])
+                for node in experiment.topology.nodes
+                if node.name in names
+            ),
+            links=links,
+            hosts=experiment.hosts,
+            environment=experiment.topology.options,
+            allow_unshaped=experiment.policy.allow_unshaped,
         )
-    return LinkPlan(
-        lan=lan.name,
-        realization=how,
-        ports=tuple(ports),
-        bridge=kernel_name("b", name, lan.name),
-        altname=alternative_name(name, lan.name),
+
+    def _link(self, lan: Lan, pnode: str, names: frozenset[str], vlan: int | None) -> LinkPlan:
+        name, how = self._experiment.id, self._realizations[lan.name][pnode]
+        aware = how is Realization.AWARE
+        return LinkPlan(
+            lan=lan.name,
+            realization=how,
+            ports=tuple(self._port(lan, member) for member in lan.members if member.node in names),
+            bridge=kernel_name("b", name, _AWARE) if aware else kernel_name("b", name, lan.name),
+            altname=alternative_name(name, _AWARE) if aware else alternative_name(name, lan.name),
+            trunk=self._trunk(lan, self._endpoints[pnode]) if lan.name in self._cut else None,
+            vlan=vlan,
+        )
+
+    def _port(self, lan: Lan, member: Member) -> PortPlan:
+        experiment, name = self._experiment, self._experiment.id
+        interface = f"eth{member.port}"
+        return PortPlan(
+            node=member.node,
+            kind=self._kinds[member.node] or experiment.policy.default_kind,
+            interface=interface,
+            device=kernel_name("v", name, member.node, interface),
+            altname=alternative_name(name, lan.name, f"{member.node}-{member.port}"),
+            mac=experiment.macs[member.node, member.port],
+            address=experiment.addresses[member.node, member.port],
+            into=member.into,
+            out_of=member.out_of,
+            queue=member.queue,
+            ifb=kernel_name("i", name, member.node, interface),
+            mtu_bytes=self._mtus[lan.name],
+        )
+
+    def _trunk(self, lan: Lan, here: Endpoint) -> TrunkPlan:
+        name, network = self._experiment.id, self._experiment.site.network
+        tunnels = network.trunk is TrunkKind.VXLAN
+        others = [pnode for pnode in self._realizations[lan.name] if pnode != here.pnode]
+        peers = [address for pnode in others if (address := self._endpoints[pnode].address) is not None]
+        return TrunkPlan(
+            kind=network.trunk,
+            id=self._segments[lan.name],
+            interface=here.interface,
+            device=kernel_name("x", name, lan.name),
+            altname=alternative_name(name, lan.name, _TRUNK),
+            local=here.address if tunnels else None,
+            peers=tuple(peers) if tunnels else (),
+            mtu_bytes=self._mtus[lan.name],
+        )
+
+
+def _interface(link: LinkPlan, port: PortPlan) -> InterfacePlan:
+    return InterfacePlan(
+        name=port.interface,
+        lan=link.lan,
+        mac=port.mac,
+        address=port.address,
+        device=port.device,
+        bridge=link.bridge if link.realization.is_bridged else None,
+        mtu_bytes=port.mtu_bytes,
     )
 
 

@@ -5,7 +5,7 @@ A driver touches only what carries the experiment's mark; every method can be cu
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from benito.model import Kind
@@ -26,6 +26,33 @@ class Lack:
     element: str
     hint: str
     shaping: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinksHealth:
+    """How links are: `count` of them; `broken` has, by link, what is missing or differs; `relayed` are the relay's.
+
+    `suspect` says why what was measured meanwhile may be wrong, `unknown` what could not be found out.
+    """
+
+    count: int = 0
+    broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    relayed: tuple[str, ...] = ()
+    suspect: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    def joined(self, other: "LinksHealth") -> "LinksHealth":
+        """Both pnodes' together; a link on both counts once for each."""
+        broken = {
+            lan: (*self.broken.get(lan, ()), *other.broken.get(lan, ())) for lan in {**self.broken, **other.broken}
+        }
+        return LinksHealth(
+            count=self.count + other.count,
+            broken=broken,
+            relayed=tuple(dict.fromkeys((*self.relayed, *other.relayed))),
+            suspect=(*self.suspect, *other.suspect),
+            unknown=(*self.unknown, *other.unknown),
+        )
 
 
 class Op(Protocol):
@@ -82,11 +109,15 @@ class Captured:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchOrder:
     """Which test datagrams to look for: to the UDP port `port`, of the run `run` (32 bits), at these interfaces, each
-    given as node and interface. A token is 64 bits, the run in the upper 32, in the lower the number of a way."""
+    given as node and interface. A token is 64 bits, the run in the upper 32, in the lower the number of a way.
+
+    Without `each`, datagrams are not looked at: too many come. What goes to the nodes is counted then, whatever it is.
+    """
 
     run: int
     port: int
     at: tuple[tuple[str, str], ...]
+    each: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +138,26 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """Sightings by time; how many packets were lost to the watching, and how busy the pnode's cores were, 0 to 1."""
+class Count:
+    """How many bytes had gone to a node by its interface, since whenever, at `time_ns` of the pnode's clock; besides,
+    how many packets had come there that a slow node did not take."""
 
-    sightings: tuple[Sighting, ...]
-    dropped: int
-    busy_ratio: float
+    node: str
+    interface: str
+    time_ns: int
+    total_bytes: int
+    refused_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Sightings, or counts some 20 ms apart, by time; how many packets were lost to the watching; and how busy the
+    pnode's cores were at the busiest, 0 to 1."""
+
+    sightings: tuple[Sighting, ...] = ()
+    counts: tuple[Count, ...] = ()
+    dropped: int = 0
+    busy_ratio: float = 0.0
 
 
 class LinkDriver(Protocol):
@@ -129,6 +174,9 @@ class LinkDriver(Protocol):
 
     def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
         """Does it, in order. Raises LinkError."""
+
+    def health(self, plan: PnodePlan) -> LinksHealth:
+        """How the plan's links are, which the relay carries, and whether it fell behind. Raises LinkError."""
 
     def remove(self, experiment: ExperimentId, group: int) -> None:
         """Deletes every interface of the experiment's group that carries its mark, and its derived leftovers."""

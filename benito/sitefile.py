@@ -8,15 +8,18 @@ import math
 import os
 import re
 import tomllib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
 from benito import sitewords as words
 from benito.errors import SiteError, TopologySyntaxError
 from benito.model import Kind
-from benito.site import DEFAULT_NEEDS, Need, Overcommit, PnodeType, Site
+from benito.site import DEFAULT_NEEDS, Need, Network, Overcommit, PnodeType, Site, TrunkKind
+from benito.tomllines import Lines, Place, Unreadable
 from benito.topology.findings import Findings
 from benito.topology.quantities import Rejection
 from benito.topology.source import read_text
@@ -26,15 +29,15 @@ DEFAULT_SITE_FILE = Path("/etc/benito/site.toml")
 VARIABLE = "BENITO_SITE"
 
 _T = TypeVar("_T")
-#: The keys and list numbers (from 1) that lead to a value.
-_Place = tuple[str | int, ...]
 
 _MOST_BYTES = 1 << 20
-#: tomllib's time grows with the square of a key's parts, and it calls itself for each level of nesting.
-_MOST_PARTS = _MOST_DEPTH = 32
-_SITE_KEYS = ("name", "unlimited_rate", "may_not_share", "overcommit", "kinds", "pnodes")
+_SITE_KEYS = ("name", "unlimited_rate", "may_not_share", "overcommit", "kinds", "network", "pnodes")
 _KIND_KEYS = ("memory", "cores", "disk")
-_PNODE_KEYS = ("type", "names", "count", "memory", "cores", "disk", "uplink", "most_nodes", "features")
+_NETWORK_KEYS = ("trunk", "vlans", "vnis", "interface", "mtu", "bridges")
+_PNODE_KEYS = (
+    *("type", "names", "count", "memory", "cores", "disk", "uplink", "most_nodes", "features"),
+    *("interface", "addresses", "subnet"),
+)
 _KINDS = tuple(kind.value for kind in Kind)
 _ALL = "all"
 
@@ -59,9 +62,9 @@ def read_site(path: Path) -> Site:
     findings = Findings(path)
     text = _read(path)
     try:
-        lines = _Lines(text)
+        lines = Lines(text)
         document = tomllib.loads(text)
-    except _Unreadable as error:
+    except Unreadable as error:
         findings.error(str(error), line=error.line)
     except tomllib.TOMLDecodeError as error:
         _tell_syntax(findings, str(error), text)
@@ -93,131 +96,41 @@ def _tell_syntax(findings: Findings, message: str, text: str) -> None:
     findings.error(f"this is not TOML{where}: {what[:200]}", line=int(line) if line else last)
 
 
-# Without possessive quantifiers: Python 3.11's first releases match less with them than they should.
-_IN_QUOTES = r"""\"[^\"\\\n]*(?:\\[^\n][^\"\\\n]*)*"""
-_PART = re.compile(rf"""[ \t]*({_IN_QUOTES}\"|'[^'\n]*'|[^\s\"'#\[\]{{}}=.,]+)[ \t]*""")
-_BRACKETS = re.compile(r"[ \t]*(\[?\[?)")
-_TOKEN = re.compile(
-    r"""\"{3}(?:[^\\]|\\.)*?(?:\"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)"""
-    rf"""|{_IN_QUOTES}\"?|'[^'\n]*'?|\#[^\n]*|[\[\]{{}}=.,\n]""",
-    re.DOTALL,
-)
-
-
-_LONG_KEY = f"a key has more than {_MOST_PARTS} parts"
-_DEEP_VALUE = f"a value is nested deeper than {_MOST_DEPTH} levels"
-
-
-class _Unreadable(Exception):
-    """What tomllib must not be given, and its line."""
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-class _Lines:
-    """On which line each key of a TOML text stands: tomllib does not say.
-
-    A value inside another (of a list, of an inline table) has the line on which the outer one begins.
-    """
-
-    def __init__(self, text: str) -> None:
-        """Takes any text, TOML or not. Raises _Unreadable for what would cost tomllib hours or its stack."""
-        self._lines: dict[_Place, int] = {}
-        self._counts: dict[_Place, int] = {}
-        position, line = 0, 1
-        table: _Place = ()
-        while position < len(text):
-            brackets = _BRACKETS.match(text, position)
-            width = len(brackets[1]) if brackets else 0
-            key, position = _key(text, brackets.end() if brackets else position, line)
-            if key and width and text.startswith("]", position):
-                table = self._enter(key, line, is_list=width > 1)
-                position += width
-            elif key and text.startswith("=", position):
-                self._note(table, key, line)
-            end = _statement_end(text, position, line)
-            line += text.count("\n", position, end)
-            position = end
-
-    def of(self, place: _Place) -> int | None:
-        """The line of a value, else of what holds it; None for what has no line."""
-        while place and place not in self._lines:
-            place = place[:-1]
-        return self._lines.get(place)
-
-    def _enter(self, key: tuple[str, ...], line: int, *, is_list: bool) -> _Place:
-        place: _Place = ()
-        for number, part in enumerate(key, start=1):
-            place = (*place, part)
-            self._lines.setdefault(place, line)
-            if is_list and number == len(key):
-                self._counts[place] = self._counts.get(place, 0) + 1
-            if place in self._counts:
-                place = (*place, self._counts[place])
-                self._lines.setdefault(place, line)
-        return place
-
-    def _note(self, table: _Place, key: tuple[str, ...], line: int) -> None:
-        for length in range(1, len(key) + 1):
-            self._lines.setdefault((*table, *key[:length]), line)
-
-
-def _key(text: str, position: int, line: int) -> tuple[tuple[str, ...], int]:
-    """The parts of the key at `position`, and where it ends. Escapes stay: such a key has the line of its table."""
-    parts: list[str] = []
-    while found := _PART.match(text, position):
-        parts.append(found[1].strip("\"'"))
-        position = found.end()
-        if len(parts) > _MOST_PARTS:
-            raise _Unreadable(_LONG_KEY, line)
-        if not text.startswith(".", position):
-            break
-        position += 1
-    return tuple(parts), position
-
-
-def _statement_end(text: str, position: int, line: int) -> int:
-    depth = parts = 0
-    for found in _TOKEN.finditer(text, position):
-        mark = found[0]
-        parts = parts + 1 if mark == "." else 0 if mark in "[]{}=,\n" else parts
-        depth += (mark in "[{") - (mark in "]}")
-        if parts > _MOST_PARTS or depth > _MOST_DEPTH:
-            raise _Unreadable(_LONG_KEY if parts > _MOST_PARTS else _DEEP_VALUE, line)
-        if mark == "\n" and depth <= 0:
-            return found.end()
-    return len(text)
-
-
 class _Reader:
     """Makes a site of what TOML said. What is wrong becomes a finding, and its default is used to read on."""
 
-    def __init__(self, findings: Findings, lines: _Lines) -> None:
+    def __init__(self, findings: Findings, lines: Lines) -> None:
         self.findings, self._lines = findings, lines
         self._types: dict[str, int | None] = {}
         self._hosts: dict[str, int | None] = {}
+        self._addresses: dict[str, int | None] = {}
+        self._subnets: list[tuple[IPv4Network, Place]] = []
+        self._unaddressed: list[Place] = []
 
     def site(self, document: Mapping[str, object]) -> Site:
         table = self._table((), document, _SITE_KEYS)
         nothing: list[object] = []
+        pnode_types, network = self._pnode_types(table), self._network(table.get("network", {}))
+        self._check_subnets(pnode_types)
+        if "network" in table and network.trunk is TrunkKind.VXLAN:
+            self._check_endpoints(pnode_types)
         return Site(
             name=self._take(table, (), "name", words.title, "site"),
-            pnode_types=self._pnode_types(table),
+            pnode_types=pnode_types,
+            network=network,
             needs=self._needs(table.get("kinds", {})),
             overcommit=self._overcommit(table.get("overcommit", {})),
             unlimited_kbps=self._take(table, (), "unlimited_rate", words.rate_kbps, 1_000_000),
             may_not_share=tuple(self._pairs(self._take(table, (), "may_not_share", words.list_of, nothing))),
         )
 
-    def _error(self, place: _Place, wrong: Rejection) -> None:
+    def _error(self, place: Place, wrong: Rejection) -> None:
         element = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in place)
         self.findings.error(
             wrong.message, line=self._lines.of(place), element=element.removeprefix("."), hint=wrong.hint
         )
 
-    def _parse(self, place: _Place, value: object, parse: Callable[[object], _T]) -> _T | None:
+    def _parse(self, place: Place, value: object, parse: Callable[[object], _T]) -> _T | None:
         try:
             return parse(value)
         except Rejection as wrong:
@@ -225,12 +138,12 @@ class _Reader:
             return None
 
     def _take(
-        self, table: Mapping[str, object], place: _Place, key: str, parse: Callable[[object], _T], default: _T
+        self, table: Mapping[str, object], place: Place, key: str, parse: Callable[[object], _T], default: _T
     ) -> _T:
         value = self._parse((*place, key), table[key], parse) if key in table else None
         return default if value is None else value
 
-    def _table(self, place: _Place, value: object, known: tuple[str, ...]) -> Mapping[str, object]:
+    def _table(self, place: Place, value: object, known: tuple[str, ...]) -> Mapping[str, object]:
         """The values of the known keys; an error for every other key, and for what is no table."""
         if not isinstance(value, dict):
             self._error(
@@ -252,6 +165,18 @@ class _Reader:
             cores=self._take(table, place, "cores", words.factor, default.cores),
             disk=self._take(table, place, "disk", words.factor, default.disk),
             uplink=None if uplink == math.inf else uplink,
+        )
+
+    def _network(self, value: object) -> Network:
+        place, default = ("network",), Network()
+        table = self._table(place, value, _NETWORK_KEYS)
+        return Network(
+            trunk=self._take(table, place, "trunk", words.trunk, default.trunk),
+            vlans=self._take(table, place, "vlans", words.vlans, default.vlans),
+            vnis=self._take(table, place, "vnis", words.vnis, default.vnis),
+            interface=self._take(table, place, "interface", words.interface, default.interface),
+            mtu_bytes=self._take(table, place, "mtu", words.mtu_bytes, default.mtu_bytes),
+            bridges=self._take(table, place, "bridges", words.bridges, default.bridges),
         )
 
     def _needs(self, value: object) -> Mapping[Kind, Need]:
@@ -285,7 +210,7 @@ class _Reader:
             self._error(("pnodes",), Rejection("the site has no pnodes", "describe at least one type under [[pnodes]]"))
         return tuple(self._pnode_type(("pnodes", number), value) for number, value in enumerate(values, start=1))
 
-    def _pnode_type(self, place: _Place, value: object) -> PnodeType:
+    def _pnode_type(self, place: Place, value: object) -> PnodeType:
         table = self._table(place, value, _PNODE_KEYS)
         names = self._host_names((*place, "names"), table["names"]) if "names" in table else ()
         if "names" in table and "count" in table:
@@ -300,9 +225,14 @@ class _Reader:
             uplink_kbps=self._take(table, place, "uplink", words.rate_kbps, None),
             most_nodes=self._most_nodes((*place, "most_nodes"), table.get("most_nodes", {})),
             features=self._features((*place, "features"), table.get("features", [])),
+            interface=self._take(table, place, "interface", words.interface, None),
+            addresses=self._host_addresses((*place, "addresses"), table["addresses"], names)
+            if "addresses" in table
+            else (),
+            subnet=self._subnet(place, table),
         )
 
-    def _type_name(self, place: _Place, table: Mapping[str, object]) -> str:
+    def _type_name(self, place: Place, table: Mapping[str, object]) -> str:
         place = (*place, "type")
         if "type" not in table:
             self._error(place, Rejection("the type is missing", 'name the pnode type: type = "pc2133"'))
@@ -313,7 +243,7 @@ class _Reader:
             self._once(self._types, name, place, f"the type {name} stands already", hint)
         return name or ""
 
-    def _host_names(self, place: _Place, value: object) -> tuple[str, ...]:
+    def _host_names(self, place: Place, value: object) -> tuple[str, ...]:
         values = self._parse(place, value, words.list_of)
         if values is not None and not values:
             self._error(place, Rejection("the list is empty", "name at least one host, or give a count"))
@@ -327,13 +257,73 @@ class _Reader:
                 names.append(name)
         return tuple(names)
 
-    def _once(self, seen: dict[str, int | None], name: str, place: _Place, message: str, hint: str) -> None:
+    def _host_addresses(self, place: Place, value: object, names: tuple[str, ...]) -> tuple[IPv4Address, ...]:
+        found = []
+        values = self._parse(place, value, words.list_of)
+        for number, item in enumerate(values or [], start=1):
+            address = self._parse((*place, number), item, words.address)
+            if address is not None:
+                said = f"the address {address} stands already"
+                self._once(self._addresses, str(address), (*place, number), said, "every pnode has its own")
+                found.append(address)
+        if values is not None and not names:
+            self._error(place, Rejection("addresses need names", "name the hosts, or give a subnet to be counted in"))
+        elif values is not None and len(values) != len(names):
+            many = Rejection(f"{len(values)} addresses for {len(names)} names", "give each name one, in their order")
+            self._error(place, many)
+        return tuple(found)
+
+    def _subnet(self, place: Place, table: Mapping[str, object]) -> IPv4Network | None:
+        if "subnet" not in table:
+            if "addresses" not in table:
+                self._unaddressed.append(place)
+            return None
+        subnet = self._take(table, place, "subnet", words.subnet, None)
+        place = (*place, "subnet")
+        if "addresses" in table:
+            self._error(place, Rejection("addresses and subnet exclude each other", "remove one of them"))
+        elif subnet is not None:
+            self._subnets.append((subnet, place))
+        return subnet
+
+    def _check_subnets(self, pnode_types: tuple[PnodeType, ...]) -> None:
+        """No pnode's address may be another's too. Networks lie apart or one in the other, so neighbours tell all."""
+        ordered = sorted(self._subnets)
+        widest: IPv4Network | None = None
+        for subnet, place in ordered:
+            if widest is not None and subnet.overlaps(widest):
+                self._error(place, Rejection(f"{subnet} and {widest} overlap", "every pnode has its own address"))
+            else:
+                widest = subnet
+        starts = [subnet.network_address for subnet, _ in ordered]
+        for each in pnode_types:
+            for address in each.addresses:
+                position = bisect_right(starts, address) - 1
+                if position >= 0 and address in ordered[position][0]:
+                    subnet, place = ordered[position]
+                    self._error(place, Rejection(f"a host has the address {address} of {subnet}", "choose another"))
+        for number, each in enumerate(pnode_types, start=1):
+            room = each.subnet.num_addresses - 2 if each.subnet is not None else math.inf
+            if (each.count or 1) > room:
+                wrong = Rejection(
+                    f"{each.subnet} has room for {room} hosts, not {each.count}", "write a larger network"
+                )
+                self._error(("pnodes", number, "subnet"), wrong)
+
+    def _check_endpoints(self, pnode_types: tuple[PnodeType, ...]) -> None:
+        """A site of several pnodes whose LANs continue by VXLAN has an address for each of them."""
+        if sum(each.count or 1 for each in pnode_types) > 1:
+            hint = 'give addresses or a subnet, or write trunk = "vlan" under [network]'
+            for place in self._unaddressed:
+                self._error(place, Rejection("VXLAN needs an address of each pnode", hint))
+
+    def _once(self, seen: dict[str, int | None], name: str, place: Place, message: str, hint: str) -> None:
         if name in seen:
             line = f" in line {seen[name]}" if seen[name] else ""
             self._error(place, Rejection(f"{message}{line}", hint))
         seen.setdefault(name, self._lines.of(place))
 
-    def _most_nodes(self, place: _Place, value: object) -> Mapping[Kind | None, int]:
+    def _most_nodes(self, place: Place, value: object) -> Mapping[Kind | None, int]:
         table = self._table(place, value, (_ALL, *_KINDS))
         limits: dict[Kind | None, int] = {}
         for name in table:
@@ -341,7 +331,7 @@ class _Reader:
             limits[None if name == _ALL else Kind(name)] = limit or 0
         return limits
 
-    def _features(self, place: _Place, value: object) -> frozenset[str]:
+    def _features(self, place: Place, value: object) -> frozenset[str]:
         values = self._parse(place, value, words.list_of) or []
         found = [self._parse((*place, number), item, words.word) for number, item in enumerate(values, start=1)]
         return frozenset(word for word in found if word is not None)

@@ -6,9 +6,13 @@ Every function raises `Rejection`, which says what was expected and what to do.
 import math
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import TypeVar
 
 from benito.model import Kind
 from benito.names import is_label
+from benito.site import VXLAN_OVERHEAD_BYTES, BridgeStyle, Ranges, TrunkKind
 from benito.topology.findings import nearest
 from benito.topology.quantities import LEAST_RATE_KBPS, Rejection
 
@@ -22,6 +26,13 @@ _SIZE = re.compile(rf"{_NUMBER}\s*([KMGT])i?B?", re.ASCII)
 _RATE = re.compile(rf"{_NUMBER}\s*([kKMG]?)(?:b(?:ps)?)?", re.ASCII)
 _KIB = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30}
 _BITS_PER_SECOND = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9}
+#: The highest ids: 12 bits without the two that mean something else, 24 bits. VLAN 1 is every switch's own.
+_VLANS, _VNIS = (2, 4094), (1, (1 << 24) - 1)
+_RANGE = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", re.ASCII)
+_MOST_RANGES = 1000
+#: The least that IPv4 asks of every link, with what VXLAN puts around it.
+_LEAST_MTU, _MOST_MTU = 576 + VXLAN_OVERHEAD_BYTES, 65535
+_INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,14}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
 
 
@@ -76,6 +87,96 @@ def kind(value: object) -> Kind:
         return Kind(value)
     hint = nearest(value, Kind) if isinstance(value, str) else None
     raise Rejection(f"a kind of node is expected, not {shown(value)}", hint or f"known kinds: {' '.join(Kind)}")
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def trunk(value: object) -> TrunkKind:
+    """How LANs continue on other pnodes."""
+    return _one_of(value, TrunkKind, "a kind of trunk")
+
+
+def bridges(value: object) -> BridgeStyle:
+    """What LANs are made of on a pnode."""
+    return _one_of(value, BridgeStyle, "a style of bridges")
+
+
+def _one_of(value: object, words: type[_Word], what: str) -> _Word:
+    if isinstance(value, str) and value in tuple(words):
+        return words(value)
+    hint = nearest(value, words) if isinstance(value, str) else None
+    known = " or ".join(f'"{word}"' for word in words)
+    raise Rejection(f"{what} is expected, not {shown(value)}", hint or f"write {known}")
+
+
+def vlans(value: object) -> Ranges:
+    """VLAN ids."""
+    return _ranges(value, *_VLANS, 'write ids and ranges from 2 to 4094 in quotes: "100-199, 300"')
+
+
+def vnis(value: object) -> Ranges:
+    """VXLAN network identifiers."""
+    return _ranges(value, *_VNIS, f'write ids and ranges from 1 to {_VNIS[1]} in quotes: "5000-5999, 7000"')
+
+
+def _ranges(value: object, least: int, most: int, hint: str) -> Ranges:
+    parts = value.split(",") if isinstance(value, str) else []
+    if len(parts) > _MOST_RANGES:
+        raise Rejection(f"more than {_MOST_RANGES} ranges", "join them")
+    found: list[tuple[int, int]] = []
+    for part in parts or [""]:
+        match = _RANGE.fullmatch(part)
+        if match is None:
+            raise Rejection(f"ranges of ids are expected, not {shown(value)}", hint)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not least <= first <= last <= most:
+            raise Rejection(f"{part.strip()} is no range of ids", hint)
+        found.append((first, last))
+    for (_, last), (first, _) in zip(sorted(found), sorted(found)[1:], strict=False):
+        if first <= last:
+            raise Rejection(f"the id {first} stands twice", "let no two ranges overlap")
+    return tuple(found)
+
+
+def interface(value: object) -> str:
+    """The name of a network interface, as the kernel takes it."""
+    if isinstance(value, str) and _INTERFACE.fullmatch(value) and value != "lo":
+        return value
+    raise Rejection(f"an interface is expected, not {shown(value)}", 'write its name of at most 15 letters: "eth1"')
+
+
+def mtu_bytes(value: object) -> int:
+    """What an interface carries at most in a packet."""
+    if isinstance(value, int) and not isinstance(value, bool) and _LEAST_MTU <= value <= _MOST_MTU:
+        return value
+    raise Rejection(f"an MTU is expected, not {shown(value)}", f"write a number of bytes from {_LEAST_MTU} to 65535")
+
+
+def address(value: object) -> IPv4Address:
+    """A host's IPv4 address."""
+    hint = 'write an IPv4 address of a host in quotes: "192.168.7.1"'
+    try:
+        found = IPv4Address(value if isinstance(value, str) else "")
+    except AddressValueError:
+        raise Rejection(f"an address is expected, not {shown(value)}", hint) from None
+    if found.is_loopback or found.is_multicast or found.is_unspecified or found.is_reserved:
+        raise Rejection(f"{found} is no address of a host", hint)
+    return found
+
+
+def subnet(value: object) -> IPv4Network:
+    """An IPv4 network in which pnodes are counted through."""
+    hint = 'write an IPv4 network in quotes: "10.200.0.0/16"'
+    try:
+        found = IPv4Network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise Rejection(f"a network is expected, not {shown(value)}", hint) from None
+    if found.prefixlen > 30:
+        raise Rejection(f"{found} has no room for two hosts", hint)
+    if found.is_loopback or found.is_multicast or found.is_reserved or found.prefixlen < 8:
+        raise Rejection(f"{found} is no network of hosts", hint)
+    return found
 
 
 def pair(value: object) -> tuple[Kind, Kind]:

@@ -17,7 +17,7 @@ from benito.paths import make_directory
 from benito.plan import ExperimentPlan, PnodePlan
 from benito.policy import SLOTS
 
-_VERSION = 2
+_VERSION = 4
 _SCHEMA = """
 CREATE TABLE experiment (
     slot INTEGER PRIMARY KEY,
@@ -34,6 +34,30 @@ CREATE TABLE experiment (
     UNIQUE (pid, eid)
 );
 """
+#: Ids of trunks (`segmentstore`): a LAN's, or in quarantine for the pnodes that have yet to say they are rid of it.
+_SEGMENTS = (
+    """CREATE TABLE IF NOT EXISTS segment (
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    pid TEXT NOT NULL COLLATE NOCASE,
+    eid TEXT NOT NULL COLLATE NOCASE,
+    lan TEXT,
+    PRIMARY KEY (kind, id)
+)""",
+    """CREATE TABLE IF NOT EXISTS segment_pnode (
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    pnode TEXT NOT NULL,
+    PRIMARY KEY (kind, id, pnode)
+)""",
+)
+#: Results of `linktest.kept`: JSON, the newest few of each experiment.
+_LINKTEST = """CREATE TABLE IF NOT EXISTS linktest (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pid TEXT NOT NULL COLLATE NOCASE,
+    eid TEXT NOT NULL COLLATE NOCASE,
+    result TEXT NOT NULL
+)"""
 
 
 class ExperimentState(StrEnum):
@@ -101,7 +125,7 @@ class Store:
         former = self.find(experiment)
         if former is not None:
             raise already_there(former)
-        with self._transaction() as database:
+        with self.transaction() as database:
             taken = {row[0] for row in database.execute("SELECT slot FROM experiment")}
             slot = next((number for number in range(SLOTS) if number not in taken), None)
             if slot is None:
@@ -140,8 +164,13 @@ class Store:
             *(ExperimentState.ACTIVATING, plan.to_json(), pnodes, generation, source, data),
         )
 
+    def replan(self, experiment: ExperimentId, plan: ExperimentPlan) -> None:
+        """Records that a running experiment is to be as planned now. Raises ExperimentMissing."""
+        generation = max((part.generation for part in plan.pnodes), default=0)
+        self._update(experiment, "plan = ?, generation = ?", plan.to_json(), generation)
+
     def _update(self, experiment: ExperimentId, columns: str, *values: object) -> None:
-        with self._transaction() as database:
+        with self.transaction() as database:
             changed = database.execute(
                 f"UPDATE experiment SET {columns} WHERE pid = ? AND eid = ?",  # noqa: S608 - columns are ours
                 (*values, experiment.pid, experiment.eid),
@@ -151,8 +180,12 @@ class Store:
 
     def remove(self, experiment: ExperimentId) -> None:
         """Forgets an experiment; nothing happens if it is unknown."""
-        with self._transaction() as database:
-            database.execute("DELETE FROM experiment WHERE pid = ? AND eid = ?", (experiment.pid, experiment.eid))
+        with self.transaction() as database:
+            for table in ("experiment", "linktest"):
+                database.execute(
+                    f"DELETE FROM {table} WHERE pid = ? AND eid = ?",  # noqa: S608 - tables are ours
+                    (experiment.pid, experiment.eid),
+                )
 
     def find(self, experiment: ExperimentId) -> Record | None:
         """One experiment, whatever the case of its name's letters; None if it is unknown."""
@@ -170,7 +203,7 @@ class Store:
         """Every experiment, by name."""
         if not self._path.exists():
             return []
-        with self._transaction() as database:
+        with self.transaction() as database:
             rows = database.execute(
                 "SELECT pid, eid, slot, state, generation, source, plan, pnodes, created FROM experiment"
                 " ORDER BY pid, eid"
@@ -190,7 +223,8 @@ class Store:
         ]
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is done within is done, or none of it. Raises StoreError."""
         try:
             with closing(self._open()) as database, database:
                 database.execute("BEGIN IMMEDIATE")
@@ -229,4 +263,6 @@ class Store:
                 database.execute(_SCHEMA)
             elif version == 1 and "pnodes" not in {row[1] for row in database.execute("PRAGMA table_info(experiment)")}:
                 database.execute("ALTER TABLE experiment ADD COLUMN pnodes TEXT NOT NULL DEFAULT 'pnode-0000'")
+            for table in (*_SEGMENTS, _LINKTEST):
+                database.execute(table)
             database.execute(f"PRAGMA user_version = {_VERSION}")

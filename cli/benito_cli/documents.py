@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from benito.controller import NodeReport
 from benito.execute import Outcome
 from benito.model import Shaping
-from benito.planner import Experiment, realizations
+from benito.planner import Experiment
 from benito.store import Record
 from benito.testbeds.local import refusal
+from benito_cli.made import Made
 from benito_cli.placed import placement_document
 
 Document = Mapping[str, object]
@@ -21,7 +22,7 @@ def to_text(document: object) -> str:
 
 def plan_document(experiment: Experiment) -> Document:
     """The whole plan: nodes with their places, interfaces and routes, links with both halves of every member."""
-    topology, home, how = experiment.topology, experiment.embedding.pnode_of(), realizations(experiment)
+    topology, home, made = experiment.topology, experiment.embedding.pnode_of(), Made(experiment)
     error, interfaces = refusal(experiment), experiment.interfaces()
     return {
         "experiment": str(experiment.id),
@@ -39,6 +40,7 @@ def plan_document(experiment: Experiment) -> Document:
                         "lan": lan,
                         "address": str(experiment.addresses[node.name, member.port]),
                         "mac": experiment.macs[node.name, member.port],
+                        "mtu_bytes": made.mtus_bytes[lan],
                     }
                     for lan, member in interfaces[node.name]
                 ],
@@ -53,7 +55,7 @@ def plan_document(experiment: Experiment) -> Document:
             {
                 "name": lan.name,
                 "is_link": lan.is_link,
-                "realization": how[lan.name],
+                **made.document(lan),
                 "members": [
                     {
                         "node": member.node,

@@ -10,7 +10,22 @@ import typer
 from rich.console import Console
 
 from benito.errors import BenitoError, SiteError, TopologyError
-from benito_cli.commands import capture, down, exec_, images, listing, plan, serve, ssh, status, topdl, up
+from benito_cli.commands import (
+    capture,
+    down,
+    exec_,
+    images,
+    link,
+    linktest,
+    listing,
+    plan,
+    repair,
+    serve,
+    ssh,
+    status,
+    topdl,
+    up,
+)
 from benito_cli.text import plain
 
 app = typer.Typer(
@@ -30,9 +45,12 @@ app.command("status")(status.status)
 app.command("list")(listing.list_experiments)
 app.command("ssh", context_settings=_WORDS)(ssh.ssh)
 app.command("exec", context_settings=_WORDS)(exec_.exec_)
+app.command("repair")(repair.repair)
 app.command("capture")(capture.capture)
+app.command("linktest")(linktest.linktest)
 app.command("down")(down.down)
 app.command("serve")(serve.serve)
+app.add_typer(link.app, name="link")
 app.add_typer(images.app, name="image")
 app.add_typer(topdl.app, name="topdl")
 

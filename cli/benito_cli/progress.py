@@ -16,6 +16,9 @@ _WORDS = {
     "boot": "Waiting for nodes to boot",
     "end": "Ending nodes",
     "unplug": "Removing links",
+    "probe": "Measuring delay and loss",
+    "flood": "Measuring rates",
+    "repeat": "Measuring once more what is not as asked",
 }
 
 

@@ -7,13 +7,15 @@ from rich.console import Console
 from benito.controller import NodeReport
 from benito.errors import Problem
 from benito.model import Lan, Shaping
-from benito.planner import Experiment, realizations
+from benito.planner import Experiment
 from benito.status import BootStatus, NodeStatus
 from benito.store import Record
 from benito.testbeds.local import refusal
+from benito.trunks import trunk_refusal
 from benito_cli import placed
 from benito_cli.documents import node_count
 from benito_cli.grid import add_row, new_table
+from benito_cli.made import Made
 from benito_cli.text import plain
 
 _STYLE = {BootStatus.BOOTED: "green", BootStatus.RUNNING: "yellow", BootStatus.DEAD: "red", None: "magenta"}
@@ -24,24 +26,24 @@ def print_plan(console: Console, experiment: Experiment) -> None:
     topology, home = experiment.topology, experiment.embedding.pnode_of()
     title = f"{experiment.id}: {len(topology.nodes)} nodes"
     nodes = new_table(title, "node", "kind", "pnode", "interfaces", "start command")
-    interfaces = experiment.interfaces()
+    interfaces, made = experiment.interfaces(), Made(experiment)
     for node in topology.nodes:
         lines = [
-            f"eth{member.port} {experiment.addresses[node.name, member.port]} {lan}"
+            f"eth{member.port} {experiment.addresses[node.name, member.port]} {lan}{made.mtu_text(lan)}"
             for lan, member in interfaces[node.name]
         ]
         add_row(nodes, node.name, node.kind, home[node.name], "\n".join(lines), node.start_command or "")
     console.print(nodes)
     if topology.lans:
-        how = realizations(experiment)
         links = new_table(f"{len(topology.lans)} links and LANs", "link", "members", "rate", "delay", "loss", "made as")
         for lan in topology.lans:
-            add_row(
-                links, lan.name, " ".join(member.node for member in lan.members), *_shaping_cells(lan), how[lan.name]
-            )
+            members = " ".join(member.node for member in lan.members)
+            add_row(links, lan.name, members, *_shaping_cells(lan), made.text(lan))
         console.print(links)
     placed.print_placement(console, experiment)
     print_warnings(console, experiment.warnings)
+    if (unjoined := trunk_refusal(experiment.embedding, experiment.site.network)) is not None:
+        console.print(plain(f"{unjoined.message} ({unjoined.hint})", "yellow"))
     if (error := refusal(experiment)) is not None:
         console.print(plain(f"`benito up` would refuse this: {error.message} ({error.hint})", "yellow"))
 

@@ -12,6 +12,7 @@ from ipaddress import IPv6Address
 
 from benito.launch import ENVIRONMENT
 from benito.plan import NodePlan, PnodePlan
+from benito.site import ETHERNET_MTU_BYTES
 
 #: The control interface's name inside a node.
 CONTROL_INTERFACE = "ctl0"
@@ -57,8 +58,15 @@ def config_files(plan: PnodePlan, node: NodePlan, keys: NodeKeys | None) -> Mapp
 
 
 def interfaces_text(node: NodePlan) -> str:
-    """A line `MAC NAME ADDRESS/LENGTH` for each interface; `-` where an interface has no IPv4 address."""
-    lines = [f"{interface.mac} {interface.name} {interface.address}\n" for interface in node.interfaces]
+    """A line `MAC NAME ADDRESS/LENGTH` for each interface; `-` where an interface has no IPv4 address.
+
+    The MTU stands last where it is not Ethernet's own.
+    """
+    lines = [
+        f"{interface.mac} {interface.name} {interface.address}"
+        f"{f' {interface.mtu_bytes}' if interface.mtu_bytes != ETHERNET_MTU_BYTES else ''}\n"
+        for interface in node.interfaces
+    ]
     if node.control is not None:
         lines.append(f"{node.control.mac} {CONTROL_INTERFACE} -\n")
     return "".join(lines)

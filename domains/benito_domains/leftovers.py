@@ -115,6 +115,19 @@ def bound_namespace(path: Path) -> os.stat_result | None:
     return status if status is not None and above is not None and status.st_dev != above.st_dev else None
 
 
+def bound_namespaces(folder: Path) -> frozenset[str]:
+    """The names in `folder` that something is mounted on."""
+    try:
+        device = folder.stat().st_dev
+        with os.scandir(folder) as entries:
+            # What is mounted on a file is not in its folder's entry: it must be asked for.
+            return frozenset(
+                entry.name for entry in entries if (status := _stat(Path(entry.path))) and status.st_dev != device
+            )
+    except FileNotFoundError:
+        return frozenset()
+
+
 def is_first(pid: int) -> bool:
     """Whether a process is number 1 of a process namespace below the machine's. Raises OSError when it is gone."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -16,7 +16,7 @@ from benito.status import NodeStatus
 from benito_domains.checks import image_lacks, libvirt_lacks, root_lacks
 from benito_domains.config import config_files, inner_argv
 from benito_domains.hypervisor import Libvirt
-from benito_domains.images import build_micro, find_image
+from benito_domains.images import SENDER_INSIDE, build_micro, find_image
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys
 from benito_domains.leftovers import delete_stale_devices, end_containers, is_first, remove_sockets
 from benito_domains.mounts import mount_root, owned_copy, unmount_below
@@ -31,6 +31,7 @@ class LxcDriver:
 
     kind = Kind.OPENVZ
     hypervisor = "lxc"
+    sender = SENDER_INSIDE
 
     def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
         self._paths = paths

@@ -1,6 +1,6 @@
 """A node's folder on the pnode: made, read and removed without ever following what the node itself can write.
 
-nodes/NODE/kind            which driver made it
+nodes/NODE/kind            which driver made it (a process node has a folder once something ran in it)
            var/config      /var/benito/config
            var/log         /var/benito/log (process nodes)
            var/status      what the node says of itself: `report`, `console`
@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,15 +159,15 @@ class NodeFiles:
         lines = [line for line in lines if line]
         return " | ".join(lines[-3:]) or None
 
-    def remove(self) -> None:
-        """Removes the folder. Raises HypervisorError where something is mounted in it, before anything is removed."""
+    def remove(self, *, checked: bool = False) -> None:
+        """Removes the folder. Raises HypervisorError where something is mounted in it, before anything is removed.
+
+        `checked` says that `refuse_mounts` has just looked.
+        """
         if not self.folder.exists():
             return
-        mounted = mounts_below(self.folder)
-        if mounted:
-            raise HypervisorError(
-                f"{mounted[0]} is still mounted: {self.folder} is not removed", hint=f"umount {mounted[0]}, then again"
-            )
+        if not checked and (mounted := mounts_below(self.folder)):
+            raise _still_mounted(mounted[0], self.folder)
         assert shutil.rmtree.avoids_symlink_attacks  # noqa: S101 - a fact of Linux; rmtree must never follow a link
         shutil.rmtree(self.folder)
 
@@ -207,9 +207,32 @@ def read_tail(folder: Path, name: str) -> str:
 def mounts_below(folder: Path, pid: int | None = None) -> list[str]:
     """The mount points at or below `folder` that process `pid` (or this one) sees, deepest first."""
     prefix = str(folder.resolve())
-    text = Path(f"/proc/{pid or 'self'}/mountinfo").read_text(errors="surrogateescape")
-    points = [line.split()[4].encode().decode("unicode_escape") for line in text.splitlines()]
+    points = _mount_points(pid)
     return sorted((point for point in points if point == prefix or point.startswith(f"{prefix}/")), reverse=True)
+
+
+def refuse_mounts(folders: Sequence[Path]) -> None:
+    """Raises HypervisorError where something is mounted at or below one of these folders. Reads the mounts once."""
+    if not folders:
+        return
+    wanted = {str(folder.resolve()): folder for folder in folders}
+    above_all = os.path.commonpath(wanted)
+    for point in _mount_points(None):
+        if not point.startswith(above_all):
+            continue
+        path = Path(point)
+        for above in (path, *path.parents):
+            if (folder := wanted.get(str(above))) is not None:
+                raise _still_mounted(point, folder)
+
+
+def _still_mounted(point: str, folder: Path) -> HypervisorError:
+    return HypervisorError(f"{point} is still mounted: {folder} is not removed", hint=f"umount {point}, then again")
+
+
+def _mount_points(pid: int | None) -> list[str]:
+    text = Path(f"/proc/{pid or 'self'}/mountinfo").read_text(errors="surrogateescape")
+    return [line.split()[4].encode().decode("unicode_escape") for line in text.splitlines()]
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:

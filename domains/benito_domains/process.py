@@ -1,11 +1,14 @@
 """Nodes of kind process: a network namespace, and per program a "room" of mount, uts and pid namespaces around it.
 
-The network namespace is made and removed by the links' driver. No process is there unless a program runs.
+The network namespace is made and removed by the links' driver. No process is there unless a program runs, and a node's
+folder is made when the first one does: most nodes of a large experiment never run any. Which nodes there are stands
+in one file of the experiment.
 """
 
+import fcntl
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -16,16 +19,26 @@ from benito.names import ExperimentId
 from benito.paths import StatePaths, make_directory, write_atomically
 from benito.plan import NodePlan, PnodePlan
 from benito.seams import Lack
-from benito.status import BootStatus, NodeStatus
+from benito.status import BootStatus, NodeStatus, parse_report
 from benito_domains.checks import program_lacks, root_lacks
 from benito_domains.config import config_files, inner_argv
-from benito_domains.leftovers import bound_namespace, end_namespaces, end_rooms, is_first, processes_in
-from benito_domains.nodefiles import NodeFiles, nodes_on_disk
+from benito_domains.images import SENDER
+from benito_domains.leftovers import (
+    bound_namespace,
+    bound_namespaces,
+    end_namespaces,
+    end_rooms,
+    is_first,
+    processes_in,
+)
+from benito_domains.nodefiles import NodeFiles, nodes_on_disk, read_tail, refuse_mounts
 
 _NAMESPACES = Path("/run/netns")
 #: Where a room's own folders are bound; on the machine they are empty.
 _MOUNT_POINTS = (Path("/var/benito"), Path("/var/containers"))
 _RELEASED = "released"
+#: Within an experiment's folder: the names of its process nodes, a line each.
+_ROSTER = "process-nodes"
 
 
 class ProcessDriver:
@@ -33,6 +46,7 @@ class ProcessDriver:
 
     kind = Kind.PROCESS
     hypervisor = "process"
+    sender = str(SENDER)
 
     def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
@@ -48,14 +62,14 @@ class ProcessDriver:
         return lacks
 
     def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
-        """Makes each node's folder and the machine's mount points."""
-        if nodes:
-            for point in _MOUNT_POINTS:
-                make_directory(point, 0o755)
-        for node in nodes:
-            files = self._files(plan.experiment, node.name)
-            files.make(Kind.PROCESS)
-            files.write_config(config_files(plan, node, None), os.geteuid())
+        """Notes that the nodes are of this kind, and makes the machine's mount points."""
+        if not nodes:
+            return
+        for point in _MOUNT_POINTS:
+            make_directory(point, 0o755)
+        make_directory(self._paths.experiment(plan.experiment))
+        known = self._roster(plan.experiment)
+        self._write_roster(plan.experiment, known | {node.name for node in nodes})
 
     def start(self, plan: PnodePlan, node: NodePlan) -> None:  # noqa: ARG002 - the seam's
         """The node is up when its namespace is: the links' driver made it. Raises HypervisorError where it did not."""
@@ -66,7 +80,7 @@ class ProcessDriver:
         """Starts the start command, once in the life of the namespace."""
         if not node.start_command:
             return
-        files = self._files(plan.experiment, node.name)
+        files = self._made(plan, node)
         life = _life(_namespace(node))
         mark = files.folder / _RELEASED
         with suppress(FileNotFoundError):
@@ -80,12 +94,13 @@ class ProcessDriver:
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """A node whose namespace is there is booted; its start command reports to a file."""
+        there = bound_namespaces(_NAMESPACES)
+        noted = self._roster(experiment)
         seen: dict[str, NodeStatus] = {}
         for node in nodes:
-            files = self._files(experiment, node.name)
-            if bound_namespace(_namespace(node)) is None or not files.folder.is_dir():
+            if node.name not in noted or node.dns_name not in there:
                 continue
-            said = files.read_status()
+            said = parse_report(read_tail(self._files(experiment, node.name).status, "report"))
             seen[node.name] = NodeStatus(
                 boot=BootStatus.BOOTED, exit_code=said.exit_code, start_seconds=said.start_seconds
             )
@@ -104,21 +119,59 @@ class ProcessDriver:
 
     def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
         """Kills what runs in the nodes' namespaces and removes their folders; the namespaces go with the links."""
-        names = {name for name, _ in nodes_on_disk(self._paths, experiment, Kind.PROCESS)}
-        if nodes is not None:
-            names &= {node.name for node in nodes}
-        end_namespaces(_NAMESPACES / experiment.dns_name(name) for name in sorted(names))
-        end_rooms(self._files(experiment, name).folder / "var" for name in sorted(names))
-        for name in sorted(names):
-            self._files(experiment, name).remove()
+        known = self._roster(experiment)
+        on_disk = {name for name, _ in nodes_on_disk(self._paths, experiment, Kind.PROCESS)}
+        names = sorted((known | on_disk) & {node.name for node in nodes} if nodes is not None else known | on_disk)
+        end_namespaces(_NAMESPACES / experiment.dns_name(name) for name in names)
+        folders = [self._files(experiment, name).folder for name in names if name in on_disk]
+        end_rooms(folder / "var" for folder in folders)
+        refuse_mounts(folders)
+        for folder in folders:
+            NodeFiles(folder).remove(checked=True)
+        if known:
+            self._write_roster(experiment, known.difference(names))
         self._paths_unused()
+
+    def _roster(self, experiment: ExperimentId) -> set[str]:
+        try:
+            return set((self._paths.experiment(experiment) / _ROSTER).read_text().split())
+        except FileNotFoundError:
+            return set()
+
+    def _write_roster(self, experiment: ExperimentId, names: Iterable[str]) -> None:
+        path = self._paths.experiment(experiment) / _ROSTER
+        text = "".join(f"{name}\n" for name in sorted(names))
+        if text:
+            write_atomically(path, text.encode(), 0o644)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _made(self, plan: PnodePlan, node: NodePlan) -> NodeFiles:
+        """The node's folder, made whole if it is not there: two commands may want it at once, and one may be cut."""
+        files = self._files(plan.experiment, node.name)
+        if files.kind() is Kind.PROCESS:
+            return files
+        make_directory(files.folder.parent)
+        with _locked(files.folder.parent):
+            if files.folder.is_dir():
+                self._fill(files, plan, node)
+            else:
+                scratch = NodeFiles(files.folder.with_name(f".{node.name}"))  # no node can be called so
+                self._fill(scratch, plan, node)
+                scratch.folder.rename(files.folder)
+        return files
+
+    @staticmethod
+    def _fill(files: NodeFiles, plan: PnodePlan, node: NodePlan) -> None:
+        files.make(Kind.PROCESS)
+        files.write_config(config_files(plan, node, None), os.geteuid())
 
     def _room(self, plan: PnodePlan, node: NodePlan, how: str) -> list[str]:
         """The words before a program that is to run in a room of its own."""
         namespace = _namespace(node)
         if bound_namespace(namespace) is None:
             raise HypervisorError(f"{node.dns_name} is not there", hint="benito status says how it is")
-        folder = self._files(plan.experiment, node.name).folder
+        folder = self._made(plan, node).folder
         unshare = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--propagation", "slave"]
         room = ["/bin/sh", _script("room.sh"), node.name, str(folder), how]
         return ["nsenter", f"--net={namespace}", "--", *unshare, "--mount-proc", *room]
@@ -131,15 +184,21 @@ class ProcessDriver:
 
         Not while any process has something mounted there: to remove a folder also unmounts it everywhere.
         """
-        for kind in self._paths.root.glob("exp/*/*/nodes/*/kind"):
-            with suppress(OSError):
-                if kind.read_text().strip() == Kind.PROCESS:
-                    return
-        if _mounted_anywhere(_MOUNT_POINTS):
+        if any(self._paths.root.glob(f"exp/*/*/{_ROSTER}")) or _mounted_anywhere(_MOUNT_POINTS):
             return
         for point in _MOUNT_POINTS:
             with suppress(OSError):  # not there, or it holds something: then it is somebody's
                 point.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _namespace(node: NodePlan) -> Path:

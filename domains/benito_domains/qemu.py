@@ -13,7 +13,7 @@ from benito.status import NodeStatus
 from benito_domains.checks import image_lacks, libvirt_lacks, program_lacks, root_lacks
 from benito_domains.config import config_files
 from benito_domains.hypervisor import UNDEFINE_ALL, Domain, Libvirt
-from benito_domains.images import build_micro, find_image
+from benito_domains.images import SENDER_INSIDE, build_micro, find_image
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys, ssh_argv
 from benito_domains.kvm import QEMU, kvm_works
 from benito_domains.leftovers import delete_stale_devices
@@ -28,6 +28,7 @@ class QemuDriver:
 
     kind = Kind.QEMU
     hypervisor = "qemu"
+    sender = SENDER_INSIDE
 
     def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
         self._paths = paths

@@ -14,6 +14,7 @@ from benito.errors import UsageError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import NodePlan, PnodePlan
+from benito.site import ETHERNET_MTU_BYTES
 from benito_domains.config import CONTROL_INTERFACE
 
 #: The mark on a domain: whose it is. Clean-up goes by it alone.
@@ -121,7 +122,10 @@ def _fill_common(domain: etree._Element, plan: PnodePlan, node: NodePlan) -> Non
 def _add_interfaces(domain: etree._Element, plan: PnodePlan, node: NodePlan, *, before: str) -> None:
     anchor = _at(domain, f"devices/{before}")
     for interface in node.interfaces:
-        anchor.addprevious(_interface(node.kind, interface.mac, interface.device, interface.name, interface.bridge))
+        made = _interface(node.kind, interface.mac, interface.device, interface.name, interface.bridge)
+        if interface.mtu_bytes != ETHERNET_MTU_BYTES:
+            etree.SubElement(made, "mtu", size=str(interface.mtu_bytes))
+        anchor.addprevious(made)
     if node.control is not None:
         control = node.control
         anchor.addprevious(_interface(node.kind, control.mac, control.device, CONTROL_INTERFACE, plan.control_bridge))

@@ -1,16 +1,26 @@
 """Carries changes out, stage by stage, many requests at a time. It decides nothing: `diff` has done that."""
 
 import errno
-import os
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import groupby, islice
 from pathlib import Path
 
 from benito_netplan import firewall, messages, ops, ops_relay, traffic
-from benito_netplan.namespaces import Namespaces, by_namespace, set_forwarding
+from benito_netplan.apply_trunks import trunk_requests
+from benito_netplan.inside import Insides, OpenNamespaces
+from benito_netplan.inside import link_index as _index
+from benito_netplan.namespaces import Namespaces, by_namespace
 from benito_netplan.ops import LinkOp
+from benito_netplan.ops_trunks import (
+    AddAwareBridge,
+    AddTrunk,
+    SetAccess,
+    SetAwareBridge,
+    SetInsideMtu,
+    SetMtu,
+    SetPeer,
+)
 from benito_netplan.relay import Relay
 from benito_netplan.rtnl import Netlink, Request, failed
 from benito_netplan.shaping import Discipline
@@ -33,6 +43,7 @@ class Applier:
         self._namespaces = namespaces
         self._relay = relay
         self._group = group
+        self._insides = Insides(namespaces, group)
 
     def apply(self, changes: Sequence[LinkOp]) -> None:
         """Does it, in order. Raises LinkError."""
@@ -46,8 +57,9 @@ class Applier:
             Stage.RELAY: self._pipes,
             Stage.INSIDE: self._inside,
         }
-        for stage, some in groupby(changes, key=lambda op: op.stage):
-            stages[stage](list(some))
+        with self._insides:
+            for stage, some in groupby(changes, key=lambda op: op.stage):
+                stages[stage](list(some))
 
     def _clear(self, changes: list[LinkOp]) -> None:
         devices = [op for op in changes if isinstance(op, ops.DeleteLink)]
@@ -68,13 +80,12 @@ class Applier:
         self._namespaces.delete(op.netns for op in changes if isinstance(op, ops.DeleteNamespace))
 
     def _add_namespaces(self, changes: list[LinkOp]) -> None:
-        wanted = [(op.netns, op.altname) for op in changes if isinstance(op, ops.AddNamespace)]
-        self._namespaces.add(wanted, self._group)
+        self._insides.add(op for op in changes if isinstance(op, ops.AddNamespace))
 
     def _frames(self, changes: list[LinkOp]) -> None:
         self._netlink.do([request for op in changes for request in self._frame(op)])
         for op in changes:
-            if isinstance(op, ops.AddBridge) and not op.control:
+            if isinstance(op, AddTrunk | AddAwareBridge) or (isinstance(op, ops.AddBridge) and not op.control):
                 _shut(op.device)
 
     def _frame(self, op: LinkOp) -> Iterator[Request]:
@@ -91,6 +102,13 @@ class Applier:
                 yield Request(data=data, subject=str(op), feature="ifb (module ifb)")
                 yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, str(op))
                 yield Request(data=messages.set_link(op.device, up=True), subject=str(op))
+            case AddTrunk() | AddAwareBridge():
+                yield from trunk_requests(op, self._group)
+                yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, str(op))
+                if isinstance(op, AddAwareBridge):
+                    yield Request(data=messages.set_link(op.device, up=True), subject=op)
+            case SetAwareBridge():
+                yield from trunk_requests(op, self._group)
             case ops.SetBridge():
                 for data in messages.set_bridge(op.device):
                     yield Request(data=data, subject=str(op))
@@ -105,16 +123,22 @@ class Applier:
 
     def _ports(self, changes: list[LinkOp]) -> None:
         for some in _chunks(changes, _PORTS_AT_ONCE):
-            with ExitStack() as stack:
-                opened: dict[str, int] = {}
-
-                def fd_of(netns: str, stack: ExitStack = stack, opened: dict[str, int] = opened) -> int:
-                    if netns not in opened:
-                        opened[netns] = self._namespaces.open(netns)
-                        stack.callback(os.close, opened[netns])
-                    return opened[netns]
-
+            with OpenNamespaces(self._namespaces) as fd_of:
+                self._directs([op for op in some if isinstance(op, ops.AddDirect)], fd_of)
                 self._netlink.do([request for op in some for request in self._port(op, fd_of)])
+
+    def _directs(self, changes: Sequence[ops.AddDirect], fd_of: Callable[[str], int]) -> None:
+        here: list[Request] = []
+        workshop: list[Request] = []
+        netlink: Netlink | None = None
+        for op in changes:
+            where, data = self._insides.direct(op, fd_of)
+            netlink = where or netlink
+            some = workshop if where is not None else here
+            some.append(Request(data=data, subject=op, feature="veth (module veth)"))
+        if netlink is not None:
+            netlink.do(workshop)
+        self._netlink.do(here)
 
     def _port(self, op: LinkOp, fd_of: Callable[[str], int]) -> Iterator[Request]:
         subject = str(op)
@@ -127,15 +151,6 @@ class Applier:
                 yield Request(data=data, subject=subject)
             case ops_relay.AddShim():
                 yield from self._shim(op)
-            case ops.AddDirect():
-                near, far = (
-                    messages.inside_end(
-                        end.name, end.mac, group=self._group, netns_fd=fd_of(end.netns), frames_only=False
-                    )
-                    for end in op.ends
-                )
-                data = messages.add_veth(near, far)
-                yield Request(data=data, subject=subject, feature="veth (module veth)")
             case ops.Mark():
                 yield Request(data=messages.set_link(op.device, group=self._group), subject=subject)
                 mode = messages.ADDR_GEN_NONE if op.quiet else messages.ADDR_GEN_EUI64
@@ -147,27 +162,25 @@ class Applier:
                 yield Request(data=messages.set_isolated(op.device), subject=subject)
             case ops.Raise():
                 yield Request(data=messages.set_link(op.device, up=True), subject=subject)
+            case SetMtu():
+                yield from trunk_requests(op, self._group)
             case ops.Lower():
-                yield Request(data=messages.set_link(op.device, down=True), subject=subject)
+                yield Request(data=messages.set_link(op.device, up=False), subject=subject)
 
     def _shim(self, op: ops_relay.AddShim) -> Iterator[Request]:
         subject = str(op)
-        ends = [messages.host_end(device, group=self._group) for device in (op.behind, op.device)]
-        yield Request(data=messages.add_veth(*ends), subject=subject, feature="veth (module veth)")
+        data = messages.add_veth(messages.End(name=op.behind), messages.End(name=op.device), group=self._group)
+        yield Request(data=data, subject=subject, feature="veth (module veth)")
         yield from _marking(op.behind, op.behind_altname, messages.ADDR_GEN_NONE, subject)
         yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, subject)
         master = _index(op.bridge, subject)
         yield Request(data=messages.set_link(op.device, up=True, master_index=master), subject=subject)
 
     def _veth(self, op: ops.AddVeth, fd_of: Callable[[str], int]) -> Request:
-        far = messages.inside_end(
-            op.inside.name,
-            op.inside.mac,
-            group=self._group,
-            netns_fd=fd_of(op.inside.netns),
-            frames_only=op.frames_only,
-        )
-        data = messages.add_veth(far, messages.host_end(op.device, group=self._group))
+        inside = op.inside
+        far = messages.End(name=inside.name, mac=inside.mac, netns_fd=fd_of(inside.netns))
+        near = messages.End(name=op.device)
+        data = messages.add_veth(far, near, group=self._group, frames_only=op.frames_only)
         return Request(data=data, subject=str(op), feature="veth (module veth)")
 
     def _shape(self, changes: list[LinkOp]) -> None:
@@ -184,6 +197,8 @@ class Applier:
                     encoded = traffic.change_queue if op.alike else traffic.add_queue
                     for data in encoded(index, op.queue):
                         yield Request(data=data, subject=subject, feature=_queue_feature(op.queue))
+            case SetPeer() | SetAccess():
+                yield from trunk_requests(op, self._group)
             case ops_relay.Shut():
                 _shut(op.device)
             case ops.Redirect():
@@ -203,42 +218,8 @@ class Applier:
         self._relay.put([op.pipe for op in changes if isinstance(op, ops_relay.SetPipe)])
 
     def _inside(self, changes: list[LinkOp]) -> None:
-        inside = [
-            (op.netns, op)
-            for op in changes
-            if isinstance(op, ops.SetInside | ops.SetForwarding | ops.SetAddress | ops.SetRoute)
-        ]
-        work = by_namespace(inside)
-
-        def change(netns: str, netlink: Netlink) -> None:
-            netlink.do([request for op in work[netns] for request in _inside_requests(op)])
-
-        self._namespaces.visit(work, change)
-
-
-def _inside_requests(op: ops.SetInside | ops.SetForwarding | ops.SetAddress | ops.SetRoute) -> Iterator[Request]:
-    """To be called in the namespace: names and settings are those of the calling thread's."""
-    subject = str(op)
-    match op:
-        case ops.SetInside():
-            data = messages.set_link(op.inside.name, mac=op.inside.mac, up=True, frames_only=op.frames_only)
-            yield Request(data=data, subject=subject)
-        case ops.SetForwarding():
-            try:
-                set_forwarding()
-            except OSError as error:
-                raise failed(subject, error.errno or 0) from error
-        case ops.SetAddress(present=True):
-            data = messages.add_address(_index(op.interface, subject), op.address)
-            yield Request(data=data, subject=subject, tolerated=_THERE)
-        case ops.SetAddress():
-            data = messages.delete_address(_index(op.interface, subject), op.address)
-            yield Request(data=data, subject=subject, tolerated=_NO_ENTRY)
-        case ops.SetRoute(present=True):
-            yield Request(data=messages.add_route(op.route.destination, op.route.via), subject=subject)
-        case ops.SetRoute():
-            data = messages.delete_route(op.route.destination, op.route.via)
-            yield Request(data=data, subject=subject, tolerated=_NO_ENTRY)
+        inside = ops.SetInside | SetInsideMtu | ops.SetForwarding | ops.SetAddress | ops.SetRoute
+        self._insides.change(op for op in changes if isinstance(op, inside))
 
 
 def _marking(device: str, altname: str, addr_gen_mode: int, subject: str) -> Iterator[Request]:
@@ -255,13 +236,6 @@ def _without(index: int, parent: int, subject: str) -> Request:
 
 def _queue_feature(queue: Discipline) -> str:
     return "netem (module sch_netem)" if queue.netem else "htb (module sch_htb)"
-
-
-def _index(device: str, subject: str) -> int:
-    try:
-        return socket.if_nametoindex(device)
-    except OSError as error:
-        raise failed(subject, errno.ENODEV, said=f"{device} is not there") from error
 
 
 def _shut(device: str) -> None:

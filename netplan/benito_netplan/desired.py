@@ -1,10 +1,11 @@
 """Which links a plan asks for on this pnode, in the kernel's terms. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from benito.model import CLEAR, Kind
 from benito.names import ExperimentId, alternative_name, digest, mac_address
 from benito.plan import LinkPlan, NodePlan, PnodePlan, PortPlan, Realization
+from benito_netplan.desired_trunks import accesses, trunks, wired_pipes, wired_port
 from benito_netplan.pipes import pipe, relayed, shim_devices, toward
 from benito_netplan.relay import Pipe
 from benito_netplan.shaping import Feature, queue_for
@@ -28,7 +29,7 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
     """What `plan` asks for, done with `features`: all of them, unless its user allowed to do without."""
     nodes = {node.name: node for node in plan.nodes}
     here = [(link, _ports_here(link, nodes)) for link in plan.links]
-    bridged = [(link, ports) for link, ports in here if link.realization is Realization.BRIDGE and ports]
+    bridged = [(link, ports) for link, ports in here if link.realization.is_bridged and ports]
     controlled = [node for node in plan.nodes if node.control is not None]
     ifbs = tuple(ifb for link, ports in bridged for port in ports if (ifb := _ifb(plan, link, port, features)))
     shims = [(_shim(plan, link, port), port) for link, ports in bridged for port in relayed(link, ports, features)]
@@ -37,7 +38,7 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
         group=plan.group,
         namespaces=tuple(_namespace(plan, node) for node in plan.nodes if node.kind is Kind.PROCESS),
         bridges=(
-            *(_lan_bridge(plan, link) for link, _ in bridged),
+            *{link.bridge: _lan_bridge(plan, link) for link, _ in bridged}.values(),
             *([_control_bridge(plan)] if controlled else []),
         ),
         ifbs=ifbs,
@@ -57,8 +58,10 @@ def desired_links(plan: PnodePlan, features: frozenset[Feature]) -> Desired:
             if link.realization is Realization.DIRECT
             for first, second in [_pair(ports)]
         ),
-        firewall=_firewall(plan, [link.bridge for link, _ in bridged]) if controlled else None,
+        firewall=_firewall(plan, {link.bridge for link, _ in bridged}) if controlled else None,
         control_bridge=plan.control_bridge,
+        trunks=tuple(trunks(here, features)),
+        accesses=accesses(bridged, features),
     )
 
 
@@ -102,7 +105,8 @@ def _lan_bridge(plan: PnodePlan, link: LinkPlan) -> WantedBridge:
         device=link.bridge,
         altname=link.altname,
         mac=mac_address(plan.experiment, _CONTROL, link.bridge),
-        what=f"LAN {link.lan}",
+        what=f"LAN {link.lan}" if link.vlan is None else f"the LANs of {plan.experiment}",
+        aware=link.vlan is not None,
     )
 
 
@@ -116,7 +120,7 @@ def _control_bridge(plan: PnodePlan) -> WantedBridge:
     )
 
 
-def _firewall(plan: PnodePlan, bridges: list[str]) -> WantedFirewall:
+def _firewall(plan: PnodePlan, bridges: Collection[str]) -> WantedFirewall:
     ports = [interface.device for node in plan.nodes if node.kind is not Kind.PROCESS for interface in node.interfaces]
     return WantedFirewall(
         table=table_name(plan.experiment), bridge=plan.control_bridge, devices=tuple(sorted((*bridges, *ports)))
@@ -184,6 +188,7 @@ def _bridge_ports(
                 frames_only=shaped,
                 relayed=port in through,
                 down=port.node in link.down,
+                mtu_bytes=port.mtu_bytes,
             )
 
 
@@ -192,6 +197,9 @@ def _wire_ports(
 ) -> Iterator[WantedPort]:
     for link, ports in here:
         if link.realization is not Realization.WIRE:
+            continue
+        if link.trunk is not None:
+            yield from (wired_port(link, port, _far_end(port, nodes), features) for port in ports)
             continue
         pair = _pair(ports)
         ways = toward(pair)
@@ -212,7 +220,9 @@ def _wire_ports(
 
 def _wire_pipes(here: list[tuple[LinkPlan, tuple[PortPlan, ...]]], features: frozenset[Feature]) -> Iterator[Pipe]:
     for link, ports in here:
-        if link.realization is Realization.WIRE and relayed(link, ports, features):
+        if link.realization is Realization.WIRE and link.trunk is not None:
+            yield from wired_pipes(link, ports, features)
+        elif link.realization is Realization.WIRE and relayed(link, ports, features):
             pair = _pair(ports)
             for port, other, shaping in zip(pair, reversed(pair), toward(pair), strict=True):
                 yield pipe(other.device, port.device, shaping, other.queue)

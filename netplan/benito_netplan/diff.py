@@ -5,12 +5,33 @@ from benito_netplan import ops, ops_relay
 from benito_netplan.desired import table_name
 from benito_netplan.diff_inside import inside_ops
 from benito_netplan.diff_relay import relay_ops
+from benito_netplan.diff_trunks import (
+    access_ops,
+    added,
+    bridge_added,
+    changed,
+    inside_mtu_ops,
+    mtu_ops,
+    peer_ops,
+    refuse_taken,
+    settings,
+)
 from benito_netplan.marks import is_foreign, is_our_namespace, is_ours
 from benito_netplan.messages import ADDR_GEN_EUI64, ADDR_GEN_NONE
 from benito_netplan.observe import Link, Observed
 from benito_netplan.ops import LinkOp
+from benito_netplan.ops_trunks import SetAwareBridge
 from benito_netplan.shaping import Discipline
-from benito_netplan.wanted import Desired, Inside, WantedBridge, WantedDirect, WantedIfb, WantedPort, WantedShim
+from benito_netplan.wanted import (
+    Desired,
+    Inside,
+    WantedBridge,
+    WantedDirect,
+    WantedIfb,
+    WantedPort,
+    WantedShim,
+    WantedTrunk,
+)
 
 _MISSING = "it is not there"
 _STALE = "the experiment has it no longer"
@@ -33,16 +54,21 @@ def differences(desired: Desired, observed: Observed) -> list[LinkOp]:
         work.port(port)
     for shim in desired.shims:
         work.shim(shim)
+    for trunk in desired.trunks:
+        work.trunk(trunk)
     for direct in desired.directs:
         work.direct(direct)
     for ifb in desired.ifbs:
         work.queue(ifb.device, ifb.queue)
     for port in desired.ports:
         work.traffic(port)
+    for trunk in desired.trunks:
+        work.traffic(trunk.port)
     for shim in desired.shims:
         work.shut(shim.behind)
     found = [
         *work.found,
+        *access_ops(desired, observed, work.new_devices, work.will_be),
         *relay_ops(desired, observed, work.new_devices, work.will_be),
         *inside_ops(desired, observed, work.new_insides),
     ]
@@ -97,20 +123,13 @@ class _Difference:
         link = self._own(wanted.device, "bridge")
         if link is None:
             self.new_devices.add(wanted.device)
-            self._add(
-                ops.AddBridge(
-                    device=wanted.device,
-                    altname=wanted.altname,
-                    mac=wanted.mac,
-                    what=wanted.what,
-                    control=wanted.control,
-                    reason=_MISSING,
-                )
-            )
+            self._add(bridge_added(wanted))
         else:
             self._mark(link, wanted.altname, quiet=not wanted.control)
             if not link.plain_bridge:
                 self._add(ops.SetBridge(device=link.name, reason="its settings differ"))
+            if wanted.aware and not link.aware_bridge:
+                self._add(SetAwareBridge(device=link.name, reason="its settings differ"))
         if wanted.control and (link is None or not _speaks_ipv6(link)):
             self._add(ops.SetControlIpv6(device=wanted.device, reason="nodes are reached by its IPv6 address"))
         if link is None and wanted.control:
@@ -157,6 +176,7 @@ class _Difference:
         if link is not None and far is not None and _are_ends(link, far):
             self._attach(wanted, link)
             self._inside(wanted.inside, far, frames_only=wanted.frames_only)
+            self.found += inside_mtu_ops(wanted, far)
             return
         if link is not None:
             self._delete(link, f"it does not lead to {wanted.inside}")
@@ -176,6 +196,25 @@ class _Difference:
                 reason=_MISSING,
             )
         )
+        self.found += [*mtu_ops(wanted.device, None, wanted.mtu_bytes), *inside_mtu_ops(wanted, None)]
+
+    def trunk(self, wanted: WantedTrunk) -> None:
+        refuse_taken(wanted, self._desired, self._observed)
+        right = settings(wanted, self._observed)
+        link, reason = self._own(wanted.device, wanted.kind), _MISSING
+        if link is not None and link.trunk is not None and link.trunk != right:
+            reason = changed(link.trunk, right)
+            self._delete(link, reason)
+            link = None
+        if link is not None:
+            self._attach(wanted.port, link)
+        else:
+            self.new_devices.add(wanted.device)
+            self._add(added(wanted, reason))
+            if wanted.bridge is not None:
+                self._add(ops.Plug(device=wanted.device, bridge=wanted.bridge, reason="the LAN continues there"))
+            self._add(ops.Raise(device=wanted.device, reason="it is new"))
+        self.found += peer_ops(wanted, self._observed, new=link is None)
 
     def shim(self, wanted: WantedShim) -> None:
         near, behind = self._own(wanted.device, "veth"), self._own(wanted.behind, "veth")
@@ -304,6 +343,7 @@ class _Difference:
             self._add(ops.Lower(device=link.name, reason="its cable is pulled"))
         elif not wanted.down and not link.up:
             self._add(ops.Raise(device=link.name, reason="it is down"))
+        self.found += mtu_ops(link.name, link, wanted.mtu_bytes)
 
     def _mark(self, link: Link, altname: str, *, quiet: bool = True) -> None:
         silent = not quiet or link.ipv6 is None or link.ipv6.addr_gen_mode == ADDR_GEN_NONE

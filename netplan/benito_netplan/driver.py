@@ -1,21 +1,27 @@
 """The wires of one pnode, made by its kernel: what the core's `LinkDriver` asks for."""
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from benito.names import ExperimentId, digest
 from benito.plan import PnodePlan
-from benito.seams import Captured, CaptureOrder, Lack, Op, Watched, WatchOrder
+from benito.seams import Captured, CaptureOrder, Lack, LinksHealth, Op, Watched, WatchOrder
+from benito.segments import Segment
+from benito.site import TrunkKind
 from benito_netplan import firewall, messages, probe
 from benito_netplan.apply import Applier
 from benito_netplan.desired import desired_links, table_name
 from benito_netplan.diff import differences
+from benito_netplan.health import health
+from benito_netplan.lacking_trunks import interface_lacks
 from benito_netplan.linkwatch import watch
-from benito_netplan.marks import is_derived, is_our_namespace, removable
+from benito_netplan.marks import carried, is_derived, is_our_namespace, removable
 from benito_netplan.namespaces import NETNS_FOLDER, Namespaces
-from benito_netplan.observe import Observed, SeenNamespace, links_here, lo_here, namespace_here
+from benito_netplan.observe import Observed, SeenNamespace, addresses_here, links_here, lo_here, namespace_here
 from benito_netplan.observe_queues import queues_here
+from benito_netplan.observe_trunks import accesses_here, peers_here
 from benito_netplan.ops import LinkOp
 from benito_netplan.record import record
 from benito_netplan.relay import Relay
@@ -42,7 +48,8 @@ class KernelLinkDriver:
         """What the kernel is missing for this plan's links, found by trying it. Raises LinkError."""
         features = probe.link_features()
         controlled = any(node.control is not None for node in plan.nodes)
-        return probe.lacks(plan, features | {Feature.NFT} if controlled and probe.has_nft() else features)
+        found = probe.lacks(plan, features | {Feature.NFT} if controlled and probe.has_nft() else features)
+        return [*found, *_interface_lacks(plan)]
 
     def changes(self, plan: PnodePlan) -> Sequence[Op]:
         """Observes the links and returns what is to be done so that they are as planned.
@@ -52,6 +59,12 @@ class KernelLinkDriver:
         """
         desired = desired_links(plan, probe.usable_features(plan))
         return differences(desired, self._observe(desired))
+
+    def health(self, plan: PnodePlan) -> LinksHealth:
+        """How the links are; ports that hypervisors make and that are not there are told by their nodes' status."""
+        changes = [op for op in self.changes(plan) if isinstance(op, LinkOp)]
+        counters = {device: seen.counters for device, seen in self._relay(plan.experiment).show().items()}
+        return health(plan, changes, probe.usable_features(plan), counters)
 
     def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
         """Does it, in order. Raises LinkError."""
@@ -89,6 +102,11 @@ class KernelLinkDriver:
         with Netlink() as netlink:
             self._delete(netlink, [name for name in devices if is_derived(name)])
 
+    def segments(self) -> Collection[Segment]:
+        """The ids of all trunks here that are Benito's, whichever experiment's. Raises LinkError."""
+        with Netlink() as netlink:
+            return carried(links_here(netlink).values())
+
     def capture(
         self,
         plan: PnodePlan,
@@ -116,6 +134,9 @@ class KernelLinkDriver:
         with Netlink() as netlink:
             links = links_here(netlink)
             queues, redirects = queues_here(netlink, links, desired.devices)
+            peers = peers_here(netlink, {name: links[name].index for name in _tunnels(desired) if name in links})
+            names = {links[name].index: name for name in desired.accesses if name in links}
+            accesses = accesses_here(netlink, names) if names else {}
         wanted = desired.firewall
         relay = self._relay(desired.experiment)
         return Observed(
@@ -125,10 +146,27 @@ class KernelLinkDriver:
             namespaces=self._namespaces.visit(self._namespaces.names(desired.experiment), _namespace),
             guarded=firewall.is_whole(wanted.table, wanted.bridge, wanted.devices) if wanted else None,
             pipes={source: seen.pipe for source, seen in relay.show().items()} if relay.is_running() else None,
+            peers=peers,
+            accesses=accesses,
         )
 
     def _relay(self, experiment: ExperimentId) -> Relay:
         return Relay(self._relays / digest("relay", experiment.pid, experiment.eid).hex()[:16])
+
+
+def _tunnels(desired: Desired) -> list[str]:
+    return [trunk.device for trunk in desired.trunks if trunk.kind is TrunkKind.VXLAN]
+
+
+def _interface_lacks(plan: PnodePlan) -> list[Lack]:
+    if all(link.trunk is None for link in plan.links):
+        return []
+    with Netlink() as netlink:
+        links = links_here(netlink)
+        found: dict[str, list[IPv4Address]] = {}
+        for name, address in addresses_here(netlink, {link.index: link.name for link in links.values()}):
+            found.setdefault(name, []).append(address.ip)
+    return list(interface_lacks(plan, links, found))
 
 
 def _namespace(netns: str, netlink: Netlink) -> SeenNamespace:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from benito.model import DEFAULT_QUEUE, Queue, Shaping
 from benito.plan import LinkPlan, PortPlan, Realization
 from benito.seams import Lack
+from benito_netplan.lacking_trunks import trunk_lacks
 from benito_netplan.pipes import relayed, toward
 from benito_netplan.relay import CAPACITY_KBPS, MAX_BYTES_IN_FLIGHT
 from benito_netplan.shaping import Feature, needs_relay, rate_text, shaping_text
@@ -27,7 +28,7 @@ MODULES = {
 
 def link_lacks(link: LinkPlan, features: frozenset[Feature]) -> Iterator[Lack]:
     """What a link needs that is not among `features`."""
-    bridged = link.realization is Realization.BRIDGE
+    bridged = link.realization.is_bridged
     element = f"{'LAN' if bridged else 'link'} {link.lan}"
     halves = [shaping for port in link.ports for shaping in (port.into, port.out_of)]
 
@@ -39,6 +40,7 @@ def link_lacks(link: LinkPlan, features: frozenset[Feature]) -> Iterator[Lack]:
             shaping=shaping,
         )
 
+    yield from trunk_lacks(link, features, element)
     if bridged and Feature.BRIDGE not in features:
         yield lack(Feature.BRIDGE, "bridges")
     if Feature.VETH not in features:
@@ -63,7 +65,7 @@ def link_lacks(link: LinkPlan, features: frozenset[Feature]) -> Iterator[Lack]:
 
 def _ways(link: LinkPlan) -> list[tuple[Shaping, Queue]]:
     """What is done to packets at each place where they are shaped, with the queue in front of it."""
-    if link.realization is not Realization.BRIDGE and len(link.ports) == 2:
+    if not link.realization.is_bridged and len(link.ports) == 2:
         first, second = link.ports
         back, forth = toward((first, second))
         return [(back, second.queue), (forth, first.queue)]
@@ -88,7 +90,7 @@ def _rates(halves: Sequence[Shaping]) -> str:
 
 def asked_of(link: LinkPlan) -> str:
     """What the link asks for beyond rates, for a person to read."""
-    if link.realization is not Realization.BRIDGE and len(link.ports) == 2:
+    if not link.realization.is_bridged and len(link.ports) == 2:
         first, second = link.ports
         back, forth = toward((first, second))
         if shaping_text(back) == shaping_text(forth):

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 
 from benito.names import ExperimentId, mark_prefix
+from benito.segments import Segment
 from benito_netplan.observe import Link, SeenNamespace
 
-#: What `names.kernel_name` makes of devices, ifbs, LAN bridges and control bridges; and the relay's shims.
-_DERIVED = re.compile(r"b[vibcsr][a-z2-7]{11}", re.ASCII)
+#: What `names.kernel_name` makes of devices, ifbs, LAN bridges, control bridges and trunks; and the relay's shims.
+_DERIVED = re.compile(r"b[vibcxsr][a-z2-7]{11}", re.ASCII)
 _ANY_MARK = "benito."
 
 
@@ -41,6 +42,16 @@ def removable(links: Iterable[Link], experiment: ExperimentId, group: int) -> tu
     members = [link for link in links if link.group == group]
     ours = [link for link in members if is_ours(link, experiment, group)]
     return ours, len(ours) == len(members)
+
+
+def carried(links: Iterable[Link]) -> frozenset[Segment]:
+    """The ids of all trunks of Benito's, whichever experiment's; one that was not marked yet is known by its name."""
+    return frozenset(
+        Segment(link.trunk.kind, link.trunk.id)
+        for link in links
+        if link.trunk is not None
+        and (is_derived(link.name) or any(name.startswith(_ANY_MARK) for name in link.altnames))
+    )
 
 
 def _has_mark(link: Link, experiment: ExperimentId) -> bool:

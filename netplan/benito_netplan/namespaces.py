@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,9 @@ from benito_netplan.rtnl import Netlink, Request, failed
 
 NETNS_FOLDER = Path("/run/netns")
 _GET_NAMESPACE_TYPE = 0xB703
-_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+_FORWARDING = "sys/net/ipv4/ip_forward"
+#: So many namespaces' settings are looked up in one procfs.
+_NAMESPACES_PER_PROC = 128
 
 Result = TypeVar("Result")
 
@@ -58,15 +60,30 @@ class Namespaces:
 
         return kernel.in_thread(body)
 
-    def add(self, wanted: Sequence[tuple[str, str]], group: int) -> None:
-        """Makes namespaces, each with the mark (its second word) before it has a name. Raises LinkError."""
-        with self._lock():
+    def add(
+        self, wanted: Sequence[tuple[str, str]], group: int, *, keep: int, stack: ExitStack
+    ) -> tuple[Netlink, dict[str, Netlink]]:
+        """Makes namespaces, each with the mark (its second word) before it has a name. Raises LinkError.
 
-            def body() -> None:
+        Gives a socket in a namespace without a name, which has nothing but lo and ends with the socket, and for up to
+        `keep` of the new namespaces a socket in each. `stack` closes them.
+        """
+
+        def body() -> tuple[Netlink, dict[str, Netlink]]:
+            self._unshare("prepare a namespace")
+            workshop = stack.enter_context(Netlink())
+            kept: dict[str, Netlink] = {}
+            with Forwarding() as forwarding:
                 for netns, altname in wanted:
-                    self._add_one(netns, altname, group)
+                    netlink = self._add_one(netns, altname, group, forwarding)
+                    if len(kept) < keep:
+                        kept[netns] = stack.enter_context(netlink)
+                    else:
+                        netlink.close()
+            return workshop, kept
 
-            kernel.in_thread(body)
+        with self._lock():
+            return kernel.in_thread(body)
 
     def delete(self, names: Iterable[str]) -> None:
         """Takes the names away; a namespace ends with the last process in it. Raises LinkError."""
@@ -100,21 +117,33 @@ class Namespaces:
         finally:
             os.close(fd)
 
-    def _add_one(self, netns: str, altname: str, group: int) -> None:
+    def _add_one(self, netns: str, altname: str, group: int, forwarding: "Forwarding") -> Netlink:
         subject = f"add the namespace {netns}"
+        self._unshare(subject)
+        netlink = Netlink()
         try:
-            kernel.unshare_network()
-            with Netlink() as netlink:
-                netlink.do(
-                    [
-                        Request(data=messages.set_link("lo", up=True, group=group), subject=subject),
-                        Request(data=messages.add_altname("lo", altname), subject=subject),
-                    ]
-                )
-            set_forwarding()
+            netlink.do(
+                [
+                    Request(data=messages.set_link("lo", up=True, group=group), subject=subject),
+                    Request(data=messages.add_altname("lo", altname), subject=subject),
+                ]
+            )
+            forwarding.turn_on()
             path = self._folder / netns
             os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o444))
             kernel.mount("/proc/thread-self/ns/net", path, kernel.MS_BIND)
+        except OSError as error:
+            netlink.close()
+            raise failed(subject, error.errno or 0) from error
+        except BaseException:
+            netlink.close()
+            raise
+        return netlink
+
+    @staticmethod
+    def _unshare(subject: str) -> None:
+        try:
+            kernel.unshare_network()
         except OSError as error:
             raise failed(subject, error.errno or 0) from error
 
@@ -147,9 +176,50 @@ class Namespaces:
             kernel.mount("", self._folder, kernel.MS_SHARED | kernel.MS_REC)
 
 
+class Forwarding:
+    """Lets namespaces forward IPv4, one after the other. To be used as a context.
+
+    The kernel remembers each name that was looked up below /proc/sys, and to find that of the next namespace it goes
+    through those of all others. Hence a procfs of our own, and another one before there are many.
+    """
+
+    def __init__(self) -> None:
+        self._proc: int | None = None
+        self._done = 0
+
+    def __enter__(self) -> "Forwarding":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget()
+
+    def turn_on(self) -> None:
+        """Does it in the calling thread's namespace. Raises OSError."""
+        if self._done % _NAMESPACES_PER_PROC == 0:
+            self._forget()
+            self._proc = kernel.private_proc()
+        self._done += 1
+        if self._proc is None:
+            set_forwarding()
+        else:
+            _write(os.open(_FORWARDING, os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._proc))
+
+    def _forget(self) -> None:
+        if self._proc is not None:
+            os.close(self._proc)
+            self._proc = None
+
+
 def set_forwarding() -> None:
     """Lets the calling thread's namespace forward IPv4. Raises OSError."""
-    _FORWARDING.write_text("1")
+    _write(os.open(f"/proc/{_FORWARDING}", os.O_WRONLY | os.O_CLOEXEC))
+
+
+def _write(handle: int) -> None:
+    try:
+        os.write(handle, b"1")
+    finally:
+        os.close(handle)
 
 
 def by_namespace(items: Iterable[tuple[str, Result]]) -> Mapping[str, list[Result]]:

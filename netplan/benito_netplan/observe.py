@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from benito.plan import RoutePlan
+from benito.site import ETHERNET_MTU_BYTES
 from benito_netplan import messages
 from benito_netplan.attributes import attribute, attributes, text, u8, u32
+from benito_netplan.observe_trunks import SeenTrunk, is_aware, seen_trunk
 from benito_netplan.relay import Pipe
 from benito_netplan.rtnl import Netlink, Request
 from benito_netplan.shaping import Discipline
@@ -16,7 +18,7 @@ _LINK = struct.Struct("=BxHiII")
 _UP = 1
 _MAIN_TABLE = 254
 #: Kernel's numbers of attributes (if_link.h).
-_ADDRESS, _IFNAME, _LINK_INDEX, _MASTER, _LINKINFO, _AF_SPEC, _GROUP = 1, 3, 5, 10, 18, 26, 27
+_ADDRESS, _IFNAME, _MTU, _LINK_INDEX, _MASTER, _LINKINFO, _AF_SPEC, _GROUP = 1, 3, 4, 5, 10, 18, 26, 27
 _GSO_MAX_SEGS, _PROP_LIST, _ALT_IFNAME = 40, 52, 53
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_DATA, _BRPORT_ISOLATED = 1, 2, 5, 33
 _INET, _INET6, _INET_CONF, _INET6_CONF, _INET6_ADDR_GEN_MODE = 2, 10, 1, 2, 8
@@ -57,6 +59,9 @@ class Link:
     isolated: bool = False
     frames_only: bool = False
     plain_bridge: bool = False
+    aware_bridge: bool = False
+    mtu_bytes: int = ETHERNET_MTU_BYTES
+    trunk: SeenTrunk | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,8 @@ class Observed:
     """What is there. `redirects` has the devices that something is done to what comes in by; where it goes, if known.
 
     `guarded` says whether the packet filter table is there, whole. `pipes` has what the relay carries, by where it
-    comes from; None where no relay runs.
+    comes from; None where no relay runs. `peers` has those of VXLAN devices, `accesses` the VLANs of bridges' ports,
+    each with whether it is the port's own.
     """
 
     links: Mapping[str, Link]
@@ -83,12 +89,20 @@ class Observed:
     namespaces: Mapping[str, SeenNamespace]
     guarded: bool | None = None
     pipes: Mapping[str, Pipe] | None = None
+    peers: Mapping[str, frozenset[IPv4Address]] = field(default_factory=dict)
+    accesses: Mapping[str, frozenset[tuple[int, bool]]] = field(default_factory=dict)
 
 
 def links_here(netlink: Netlink) -> dict[str, Link]:
     """Every link in the socket's namespace, by name."""
     bodies = netlink.dump(Request(data=messages.dump_links(), subject="list the links"))
     return {link.name: link for link in map(_link, bodies)}
+
+
+def lo_here(netlink: Netlink) -> dict[str, Link]:
+    """The loopback device of the socket's namespace, by name: it has the namespace's mark."""
+    found = netlink.ask([Request(data=messages.get_link(1), subject="look at lo")])
+    return {link.name: link for link in (_link(body) for _, body in found)}
 
 
 def _link(body: memoryview) -> Link:
@@ -116,6 +130,9 @@ def _link(body: memoryview) -> Link:
         isolated=slave is not None and u8(attribute(slave, _BRPORT_ISOLATED)) == 1,
         frames_only=u32(found.get(_GSO_MAX_SEGS)) == 1,
         plain_bridge=kind == "bridge" and _INFO_DATA in info and _is_plain(info[_INFO_DATA]),
+        aware_bridge=kind == "bridge" and _INFO_DATA in info and is_aware(info[_INFO_DATA]),
+        mtu_bytes=u32(found.get(_MTU)),
+        trunk=seen_trunk(kind, info.get(_INFO_DATA), u32(found.get(_LINK_INDEX))),
     )
 
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from benito.plan import RoutePlan
 from benito_netplan.ops_relay import AddShim, DropPipe, SetPipe, Shut, StopRelay
+from benito_netplan.ops_trunks import TrunkOp
 from benito_netplan.shaping import Discipline
 from benito_netplan.stages import Stage
 from benito_netplan.wanted import Inside
@@ -315,7 +316,8 @@ class SetRoute:
 
 
 LinkOp = (
-    DeleteLink
+    TrunkOp
+    | DeleteLink
     | DeleteInside
     | DeleteNamespace
     | AddNamespace

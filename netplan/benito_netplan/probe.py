@@ -3,18 +3,20 @@
 import socket
 from collections.abc import Iterator
 from functools import cache
+from ipaddress import IPv4Address
 
 from benito.errors import KernelFeatureMissing, LinkError
 from benito.launch import run
 from benito.plan import PnodePlan
 from benito.seams import Lack
-from benito_netplan import firewall, kernel, messages, relay, traffic
+from benito_netplan import firewall, kernel, messages, messages_trunks, relay, traffic
 from benito_netplan.lacking import MODULES, link_lacks
 from benito_netplan.rtnl import Netlink, Request, failed
 from benito_netplan.shaping import Discipline, Feature
 
 _HTB_QUEUE = Discipline(rate_bytes_per_s=125_000, limit=50)
 _NETEM_QUEUE = Discipline(delay_ticks=15_625, line_packets=50)
+_MAC = "02:be:00:00:00:01"
 _LINK_KINDS = ((Feature.BRIDGE, "bridge"), (Feature.IFB, "ifb"))
 #: Everything, whether the kernel has it or not.
 EVERY_FEATURE = frozenset(Feature)
@@ -64,17 +66,30 @@ def _try_links() -> Iterator[Feature]:
                 yield feature
         if relay.is_built() and relay.may_listen():
             yield Feature.RELAY
-        pair = messages.add_veth(messages.host_end("try-a", group=0), messages.host_end("try-b", group=0))
+        if _works(netlink, *messages_trunks.add_aware_bridge("try-aware", group=0, mac=_MAC)):
+            yield Feature.VLAN_FILTERING
+        pair = messages.add_veth(messages.End(name="try-a"), messages.End(name="try-b"), group=0)
         if not _works(netlink, pair):
             return
         yield Feature.VETH
         near, far = socket.if_nametoindex("try-a"), socket.if_nametoindex("try-b")
+        yield from _try_trunks(netlink, near)
         if _works(netlink, *traffic.add_redirect(near, far)):
             yield Feature.REDIRECT
         if _works(netlink, *traffic.add_queue(near, _HTB_QUEUE)):
             yield Feature.HTB
         if _works(netlink, *traffic.add_queue(far, _NETEM_QUEUE)):
             yield Feature.NETEM
+
+
+def _try_trunks(netlink: Netlink, below: int) -> Iterator[Feature]:
+    local = IPv4Address("127.0.0.1")
+    vlan = messages_trunks.add_vlan("try-vlan", group=0, number=100, interface=below, mtu_bytes=1500)
+    if _works(netlink, vlan):
+        yield Feature.VLAN
+    vxlan = messages_trunks.add_vxlan("try-vxlan", group=0, number=100, interface=below, local=local, mtu_bytes=1450)
+    if _works(netlink, vxlan):
+        yield Feature.VXLAN
 
 
 def _works(netlink: Netlink, *requests: bytes) -> bool:

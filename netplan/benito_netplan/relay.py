@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -186,7 +187,8 @@ class Relay:
             if self._quits() and _ends(watch, _QUIT_SECONDS):
                 return
             if self._locker() == pid:
-                signal.pidfd_send_signal(watch, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(watch, signal.SIGKILL)
             if not _ends(watch, _KILL_SECONDS):
                 raise LinkError(f"the relay, process {pid}, was killed but does not end")
             self._remove()
@@ -210,7 +212,7 @@ class Relay:
         return pid
 
     def _locker(self) -> int | None:
-        """Who holds the lock: the process that the file names, if it has the file open; else the number is an old one."""
+        """Who holds the lock: the process that the file names, if that has it open."""
         try:
             held = self._lock.stat()
             pid = int(self._lock.read_text())

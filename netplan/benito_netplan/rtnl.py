@@ -44,14 +44,14 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An encoded message. `subject` says what it is for, as in "cannot SUBJECT: reason".
+    """An encoded message. `subject` says, as text, what it is for, as in "cannot SUBJECT: reason".
 
     Answers in `tolerated` count as success. `feature` names what the kernel lacks where it does not know the
     request, with the module that has it.
     """
 
     data: bytes | bytearray
-    subject: str
+    subject: object
     tolerated: frozenset[int] = frozenset()
     feature: str | None = None
 
@@ -166,14 +166,19 @@ class Netlink:
         first = self._sequence + 1
         parts = []
         for request in requests:
+            parts.append(request.data)
+            if len(request.data) % 4:
+                parts.append(bytes(-len(request.data) % 4))
+        data = bytearray().join(parts)
+        offset = 0
+        for request in requests:
             self._sequence += 1
-            data = bytearray(request.data)
-            _NUMBER.pack_into(data, 0, len(data))
-            _NUMBER.pack_into(data, 8, self._sequence)
-            data.extend(bytes(-len(data) % 4))
-            parts.append(data)
+            length = len(request.data)
+            _NUMBER.pack_into(data, offset, length)
+            _NUMBER.pack_into(data, offset + 8, self._sequence)
+            offset += (length + 3) & ~3
         try:
-            self._socket.send(b"".join(parts))
+            self._socket.send(data)
         except OSError as error:
             raise failed(requests[0].subject, error.errno or 0) from error
         return first
@@ -205,7 +210,7 @@ def _check(request: Request, flags: int, body: memoryview) -> None:
     raise failed(request.subject, number, said=said, feature=request.feature)
 
 
-def failed(subject: str, number: int, *, said: str = "", feature: str | None = None) -> LinkError:
+def failed(subject: object, number: int, *, said: str = "", feature: str | None = None) -> LinkError:
     """The error for "cannot SUBJECT": the one place where the kernel's error numbers get their meaning.
 
     `said` is what the kernel adds for people; nothing depends on it. `feature` names what is missing where the

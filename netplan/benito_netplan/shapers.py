@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from benito.model import DEFAULT_QUEUE
-from benito.plan import LinkPlan, Realization
+from benito.plan import LinkPlan
 from benito_netplan.pipes import relayed, toward
 from benito_netplan.relay import CAPACITY_KBPS
 from benito_netplan.shaping import Feature, queue_for, rate_text
@@ -24,7 +24,7 @@ class Shaper(StrEnum):
 def shapers(link: LinkPlan, features: frozenset[Feature]) -> frozenset[Shaper]:
     """What the link is shaped by with these features; nothing where it asks for nothing, or nothing can."""
     found = {Shaper.RELAY} if (through := relayed(link, link.ports, features)) else set()
-    if link.realization is not Realization.BRIDGE and len(link.ports) == 2 and not through:
+    if not link.realization.is_bridged and len(link.ports) == 2 and not through:
         first, second = link.ports
         back, forth = toward((first, second))
         ways = [(back, second.queue), (forth, first.queue)]

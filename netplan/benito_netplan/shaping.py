@@ -36,6 +36,9 @@ class Feature(StrEnum):
     REDIRECT = "u32 and mirred"
     RELAY = "the relay"
     NFT = "nft"
+    VLAN = "VLANs (802.1Q)"
+    VXLAN = "VXLAN"
+    VLAN_FILTERING = "VLAN filtering of bridges"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

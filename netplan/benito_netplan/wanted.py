@@ -1,11 +1,12 @@
 """What a plan asks for on this pnode in the kernel's terms, as values; `desired` fills them in."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
 
 from benito.names import ExperimentId
 from benito.plan import RoutePlan
+from benito.site import ETHERNET_MTU_BYTES, TrunkKind
 from benito_netplan.relay import Pipe
 from benito_netplan.shaping import Discipline
 
@@ -35,13 +36,17 @@ class WantedNamespace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedBridge:
-    """A bridge; `what` says what it is for. The control network's has an IPv6 address of its own."""
+    """A bridge; `what` says what it is for. The control network's has an IPv6 address of its own.
+
+    One that is `aware` has many LANs, each as a VLAN.
+    """
 
     device: str
     altname: str
     mac: str
     what: str
     control: bool = False
+    aware: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,43 @@ class WantedPort:
     frames_only: bool = False
     relayed: bool = False
     down: bool = False
+    mtu_bytes: int = ETHERNET_MTU_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedTrunk:
+    """The device by which a LAN continues on other pnodes: VLAN or VXLAN `id` over the pnode's `interface`.
+
+    `bridge` has it as a port; without, it is wired to the LAN's one port here, as `WantedPort` says of the rest.
+    """
+
+    device: str
+    altname: str
+    what: str
+    kind: TrunkKind
+    id: int
+    interface: str
+    local: IPv4Address | None
+    peers: frozenset[IPv4Address]
+    mtu_bytes: int
+    bridge: str | None
+    redirect: str | None
+    queue: Discipline | None
+    relayed: bool
+
+    @property
+    def port(self) -> WantedPort:
+        """What it has in common with the host-side end of a node's interface."""
+        return WantedPort(
+            device=self.device,
+            altname=self.altname,
+            what=self.what,
+            bridge=self.bridge,
+            redirect=self.redirect,
+            queue=self.queue,
+            relayed=self.relayed,
+            mtu_bytes=self.mtu_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +153,7 @@ class WantedFirewall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """All links of one experiment on one pnode."""
+    """All links of one experiment on one pnode. `accesses`: port of a VLAN-aware bridge -> its VLAN there."""
 
     experiment: ExperimentId
     group: int
@@ -124,6 +166,8 @@ class Desired:
     directs: tuple[WantedDirect, ...]
     firewall: WantedFirewall | None
     control_bridge: str
+    trunks: tuple[WantedTrunk, ...] = ()
+    accesses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def devices(self) -> Iterator[str]:
@@ -131,6 +175,7 @@ class Desired:
         yield from (bridge.device for bridge in self.bridges)
         yield from (ifb.device for ifb in self.ifbs)
         yield from (port.device for port in self.ports)
+        yield from (trunk.device for trunk in self.trunks)
         yield from (device for shim in self.shims for device in (shim.device, shim.behind))
 
     @property

@@ -1,5 +1,6 @@
 """The domain XML of small plans, with places that stand for those on a pnode."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from nodeplans import node_plan, pnode_plan
@@ -32,9 +33,12 @@ def machine(*, accelerated: bool = False, **changes: object) -> str:
     return machine_xml(pnode_plan(node), node, places)
 
 
+TUNNELLED = tuple(replace(interface, mtu_bytes=1450) for interface in node_plan().interfaces)
 CASES = {
     "container": container(),
     "container-alone": container(interfaces=(), control=None),
+    "container-behind-vxlan": container(interfaces=TUNNELLED),
     "machine": machine(),
+    "machine-behind-vxlan": machine(interfaces=TUNNELLED),
     "machine-accelerated": machine(accelerated=True, vcpus=2, memory_mib=512),
 }

@@ -6,7 +6,7 @@ from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Captured, CaptureOrder, Lack
+from benito.seams import Captured, CaptureOrder, Lack, LinksHealth
 from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus
 
@@ -25,6 +25,9 @@ class FakeLinks:
 
     def changes(self, plan: PnodePlan) -> Sequence[str]:
         return [link.lan for link in plan.links if link.lan not in self.plugged]
+
+    def health(self, plan: PnodePlan) -> LinksHealth:
+        return LinksHealth(count=len(plan.links), broken=dict.fromkeys(self.changes(plan), ("it is not there",)))
 
     def apply(self, plan: PnodePlan, ops: Sequence[str]) -> None:
         self.calls.append(f"plug {' '.join(ops)}")

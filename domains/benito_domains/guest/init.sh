@@ -51,7 +51,7 @@ device_of() { # MAC: sets $device
 set_up_interfaces() {
     first= second=
     count=0
-    while read -r mac name address; do
+    while read -r mac name address mtu; do
         device_of "$mac" || continue
         if [ "$name" = ctl0 ]; then
             # Usable at once: a link-local address made of a unique MAC needs no second of waiting for a duplicate.
@@ -66,6 +66,8 @@ link set dev $device name bnt$count
             second="${second}link set dev bnt$count name $name
 "
         fi
+        [ -z "$mtu" ] || second="${second}link set dev $name mtu $mtu
+"
         [ "$address" = - ] || second="${second}address replace $address broadcast + dev $name
 "
         second="${second}link set dev $name up

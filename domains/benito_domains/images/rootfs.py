@@ -38,6 +38,9 @@ _TEXTS = {
     "etc/resolv.conf": "",
 }
 _MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "root/.ssh": 0o700}
+#: What sends datagrams in a node, when links are tested: where the package has it, where the image.
+SENDER = Path(str(files("benito_domains").joinpath("native", "sender")))
+SENDER_INSIDE = "/usr/lib/benito/sender"
 #: The guest's own scripts: name in the package, path in the tree.
 GUEST_SCRIPTS = {"init.sh": "usr/lib/benito/init", "start.sh": "usr/lib/benito/start"}
 
@@ -116,8 +119,17 @@ def build_tree(root: Path) -> None:
     for name, path in GUEST_SCRIPTS.items():
         (root / path).write_bytes(guest_script(name))
         (root / path).chmod(0o755)
+    _copy_sender(root)
     for name, mode in _MODES.items():
         (root / name).chmod(mode)
+
+
+def _copy_sender(root: Path) -> None:
+    try:
+        shutil.copy2(SENDER, root / SENDER_INSIDE.lstrip("/"))
+    except FileNotFoundError as error:
+        hint = "install benito again: scripts/setup, or pip"
+        raise HypervisorError("the program sender is not built", hint=hint) from error
 
 
 def guest_script(name: str) -> bytes:

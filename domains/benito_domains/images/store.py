@@ -31,6 +31,7 @@ _SOURCES = (
     "images/store.py",
     "guest/init.sh",
     "guest/start.sh",
+    "native/sender.c",
 )
 
 

@@ -15,11 +15,16 @@ enum { MOST_REQUEST = 64 << 20, MOST_CLIENTS = 64, BACKLOG = 64, PIECE = 64 << 1
 struct Client {
     Watch watch;
     int fd;
-    char *text; /* the request, then the reply */
-    size_t bytes, room, sent;
-    bool replying;
+    char *text; /* of the request */
+    size_t bytes, room;
+    enum { READING, SERVING, REPLYING } state;
+    Request request;
+    size_t sent; /* of the reply */
     Client *next;
 };
+
+/* Packets wait no longer than this for requests. */
+#define SLICE_NS 300000ull
 
 static Watch listener_watch = WATCH_LISTENER;
 static int listener = -1;
@@ -47,6 +52,8 @@ static void leave(Relay *relay, Client *client) {
     while (*link != client) link = &(*link)->next;
     *link = client->next;
     close(client->fd);
+    if (client->state == SERVING) relay->serving--;
+    free(client->request.reply);
     free(client->text);
     free(client);
     clients--;
@@ -70,8 +77,9 @@ void control_accept(Relay *relay) {
 }
 
 static void reply(Relay *relay, Client *client) {
-    while (client->sent < client->bytes) {
-        const ssize_t wrote = send(client->fd, client->text + client->sent, client->bytes - client->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const Request *request = &client->request;
+    while (client->sent < request->bytes) {
+        const ssize_t wrote = send(client->fd, request->reply + client->sent, request->bytes - client->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (wrote < 0 && errno == EAGAIN) return; /* epoll says when it has read some */
         if (wrote <= 0) break;
         client->sent += (size_t)wrote;
@@ -79,24 +87,41 @@ static void reply(Relay *relay, Client *client) {
     leave(relay, client);
 }
 
-static void serve(Relay *relay, Client *client) {
-    client->text[client->bytes] = '\0';
-    char *request = client->text;
-    client->text = request_serve(relay, request, &client->bytes);
-    free(request);
-    if (client->text == NULL) {
+static void wait_for(Relay *relay, Client *client, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.ptr = client};
+    epoll_ctl(relay->epoll_fd, EPOLL_CTL_MOD, client->fd, &event);
+}
+
+static void finish(Relay *relay, Client *client) {
+    relay->serving--;
+    client->state = REPLYING;
+    free(client->text);
+    client->text = NULL;
+    if (client->request.no_memory) {
         leave(relay, client);
         return;
     }
-    client->replying = true;
-    struct epoll_event event = {.events = EPOLLOUT, .data.ptr = client};
-    epoll_ctl(relay->epoll_fd, EPOLL_CTL_MOD, client->fd, &event);
+    wait_for(relay, client, EPOLLOUT);
     if (relay->quitting) relay->quitter = client; /* told when all is done */
     else reply(relay, client);
 }
 
+void control_work(Relay *relay) {
+    const uint64_t until = now_ns() + SLICE_NS;
+    for (Client *client = relay->clients, *next; client != NULL && !relay->quitting; client = next) {
+        next = client->next;
+        if (client->state != SERVING) continue;
+        bool more = true;
+        while (more && (relay->quitting || now_ns() < until)) more = request_step(relay, &client->request);
+        if (!more) finish(relay, client);
+    }
+    pipe_retime(relay);
+    reaper_go();
+}
+
 void control_ready(Relay *relay, Client *client, uint32_t events) {
-    if (client->replying) {
+    if (client->state == SERVING) return;
+    if (client->state == REPLYING) {
         if (events & (EPOLLERR | EPOLLHUP)) leave(relay, client);
         else reply(relay, client);
         return;
@@ -112,15 +137,24 @@ void control_ready(Relay *relay, Client *client, uint32_t events) {
         client->room = room;
     }
     const ssize_t got = recv(client->fd, client->text + client->bytes, client->room - client->bytes - 1, MSG_DONTWAIT);
-    if (got > 0) client->bytes += (size_t)got;
-    else if (got == 0) serve(relay, client);
-    else if (errno != EAGAIN && errno != EINTR) leave(relay, client);
+    if (got > 0) {
+        client->bytes += (size_t)got;
+    } else if (got == 0) {
+        client->text[client->bytes] = '\0';
+        client->request.line = client->text;
+        client->state = SERVING;
+        relay->serving++;
+        wait_for(relay, client, 0);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        leave(relay, client);
+    }
 }
 
 void control_farewell(Relay *relay) {
     Client *client = relay->quitter;
     /* Its reply is one short line: it goes at once or not at all. */
-    if (client != NULL && send(client->fd, client->text, client->bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) client->sent = 0;
+    if (client != NULL && send(client->fd, client->request.reply, client->request.bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        client->sent = 0;
     while (relay->clients != NULL) leave(relay, relay->clients);
     close(listener);
 }

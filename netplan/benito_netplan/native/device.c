@@ -17,6 +17,7 @@ enum {
     SOCKET_BYTES = 16 << 20,
     CONTROL_BYTES = CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct tpacket_auxdata)),
     ETHER_BYTES = 14,
+    PAGE_BYTES = 4096,
 };
 
 #define OLDEST_STAMP_NS 1000000000ull
@@ -147,17 +148,15 @@ void device_put(Relay *relay, Device *device) {
 }
 
 /* A socket whose device was removed is bound to none. */
-static bool is_gone(const Device *device) {
+bool device_is_gone(Device *device) {
     struct sockaddr_ll address = {0};
     socklen_t bytes = sizeof address;
-    return device->gone || device->fd < 0 || getsockname(device->fd, (struct sockaddr *)&address, &bytes) < 0 ||
-           address.sll_ifindex != device->ifindex;
+    if (!device->gone)
+        device->gone = device->fd < 0 || getsockname(device->fd, (struct sockaddr *)&address, &bytes) < 0 || address.sll_ifindex != device->ifindex;
+    return device->gone;
 }
 
 void device_sweep(Relay *relay) {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (Device *device = relay->bucket[i]; device != NULL; device = device->bucket_next)
-            if (is_gone(device)) device->gone = true;
     for (size_t i = 0; i < BUCKETS; i++) {
         for (Device *device = relay->bucket[i]; device != NULL;) {
             Pipe *pipe = device->pipe;
@@ -213,8 +212,10 @@ void device_receive(Relay *relay, Device *device) {
             .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_control = controls[i], .msg_controllen = CONTROL_BYTES};
     }
     const int got = recvmmsg(device->fd, messages, BATCH, MSG_DONTWAIT, NULL);
-    if (got < 0 && errno != EAGAIN && errno != EINTR && is_gone(device)) device->gone = true;
+    if (got < 0 && errno != EAGAIN && errno != EINTR) device_is_gone(device);
     if (got <= 0 || device->pipe == NULL) return;
+    relay->received += (uint32_t)got;
+    if (got == BATCH || messages[0].msg_len > PAGE_BYTES) relay->stretched = true;
     const uint64_t now = now_ns();
     const int64_t offset = wall_offset(relay, now);
     for (int i = 0; i < got; i++) {
@@ -263,7 +264,7 @@ static size_t send_batch(Device *device, Packet **packets, size_t count) {
     if (sent > 0) return (size_t)sent;
     /* A full device drops, as a wire does: nothing is sent twice, and nothing waits. */
     packets[0]->pipe->count.unsent += packets[0]->frames;
-    if ((errno == ENXIO || errno == ENODEV || errno == ENETDOWN) && is_gone(device)) device->gone = true;
+    if (errno == ENXIO || errno == ENODEV || errno == ENETDOWN) device_is_gone(device);
     return 1;
 }
 

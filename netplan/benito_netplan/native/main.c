@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,8 +27,10 @@
 
 enum { EVENTS = 64, ALREADY_SERVED = 3, NS_PER_S = 1000000000 };
 
-/* Rounds of work are at least so far apart: under load each then moves several frames, and costs one switch less for each. */
-#define ROUND_NS 50000ull
+/* A round that moved several frames is followed by the next so much later, with one sleep for timer and waiting: to set
+ * timers and to be woken is the dearest of all, on virtual machines at least, and under load many frames share it then. */
+#define ROUND_NS 100000ull
+#define QUIET_NS 1000000000ull
 
 static Watch timer_watch = WATCH_TIMER, signal_watch = WATCH_SIGNAL;
 
@@ -88,14 +91,23 @@ static bool prepare(Relay *relay) {
            add(relay, signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC), EPOLLIN, &signal_watch);
 }
 
-/* The timer goes off when the first packet is due. One that goes off early does no harm, so it is not taken back. */
-static void arm(Relay *relay) {
-    if (relay->heap.count == 0) return;
-    const uint64_t due = relay->heap.at[0]->due_ns;
-    if (relay->armed_ns != 0 && relay->armed_ns <= due && relay->armed_ns > now_ns()) return;
+/* The timer goes off when the first packet is due, or when memory may be given back. One that goes off early does no
+ * harm, so it is not taken back. */
+static void arm(Relay *relay, uint64_t round) {
+    if (relay->heap.count == 0 && !relay->stretched) return;
+    const uint64_t due = relay->heap.count > 0 ? relay->heap.at[0]->due_ns : relay->moved_ns + QUIET_NS;
+    if (relay->armed_ns != 0 && relay->armed_ns <= due && relay->armed_ns > round) return;
     const struct itimerspec when = {.it_value = {.tv_sec = (time_t)(due / NS_PER_S), .tv_nsec = (long)(due % NS_PER_S)}};
     timerfd_settime(relay->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
     relay->armed_ns = due;
+}
+
+/* After a storm, what the buffers took goes back to the system. */
+static void settle(Relay *relay, uint64_t now) {
+    if (!relay->stretched || relay->heap.count > 0 || now < relay->moved_ns + QUIET_NS) return;
+    madvise(relay->arena, (size_t)BATCH * FRAME_ROOM, MADV_DONTNEED);
+    malloc_trim(0);
+    relay->stretched = false;
 }
 
 static void pause_until(uint64_t until) {
@@ -123,17 +135,24 @@ static void handle(Relay *relay, const struct epoll_event *events, int count) {
 }
 
 static void serve(Relay *relay) {
-    uint64_t round = 0;
+    uint64_t round = now_ns();
     while (!relay->quitting) {
         struct epoll_event events[EVENTS];
-        pipe_deliver(relay);
-        arm(relay);
-        const int count = epoll_wait(relay->epoll_fd, events, EVENTS, -1);
+        const uint32_t moved = relay->received > relay->sent ? relay->received : relay->sent;
+        const bool busy = moved > 1;
+        relay->received = relay->sent = 0;
+        if (relay->serving == 0) {
+            if (busy) pause_until(round + ROUND_NS);
+            else arm(relay, round);
+        }
+        const int count = epoll_wait(relay->epoll_fd, events, EVENTS, busy || relay->serving > 0 ? 0 : -1);
         if (count < 0 && errno != EINTR) return;
-        const uint64_t now = now_ns(), earliest = round + ROUND_NS;
-        if (now < earliest) pause_until(earliest);
-        round = now < earliest ? earliest : now;
+        round = now_ns();
         handle(relay, events, count);
+        pipe_deliver(relay);
+        if (relay->serving > 0) control_work(relay);
+        if (relay->received + relay->sent > 0) relay->moved_ns = round;
+        else settle(relay, round);
     }
 }
 

@@ -209,6 +209,7 @@ void pipe_deliver(Relay *relay) {
         if (late_ns > LATE_NS) pipe->count.late++;
         if (late_ns / 1000 > pipe->count.latest_us) pipe->count.latest_us = late_ns / 1000;
         device_queue_out(relay, packet);
+        relay->sent++;
     }
     device_send_all(relay);
 }

@@ -100,14 +100,29 @@ enum { BUCKETS = 4096 };
 typedef struct Client Client;
 
 typedef struct {
+    char *line; /* the next of the text, which loses its line ends; NULL behind the last */
+    size_t line_number;
+    bool failed;
+    bool showing; /* a `show` has come as far as `bucket` */
+    uint32_t bucket;
+    char *reply; /* malloc'ed */
+    size_t bytes, room;
+    bool no_memory; /* the reply is not whole */
+} Request;
+
+typedef struct {
     int epoll_fd, timer_fd, ioctl_fd;
     uint64_t armed_ns; /* what the timer is set to; 0: to nothing */
     uint64_t turn;
+    uint32_t received, sent; /* messages of this round */
+    uint64_t moved_ns;       /* the last round that had any */
+    bool stretched;          /* buffers hold memory that is not needed when all is quiet */
     Random random;
     Heap heap;
     Device *bucket[BUCKETS];
     Device *out; /* devices with something to send */
     Client *clients;
+    uint32_t serving; /* clients whose requests are being carried out */
     uint32_t pipes;
     bool retime;   /* a request changed a rate */
     bool quitting;
@@ -124,7 +139,9 @@ const char *device_get(Relay *relay, const char *name, Device **device);
 const char *device_listen(Relay *relay, Device *device);
 /* Closes a device that no pipe uses. */
 void device_put(Relay *relay, Device *device);
-/* The pipes of devices that are gone go with them. */
+/* Whether the kernel has it no longer; it is marked then. */
+bool device_is_gone(Device *device);
+/* The pipes of devices that are marked as gone go with them. */
 void device_sweep(Relay *relay);
 void device_receive(Relay *relay, Device *device);
 void device_queue_out(Relay *relay, Packet *packet);
@@ -157,7 +174,10 @@ void control_ready(Relay *relay, Client *client, uint32_t events);
 /* The request that asked for the end is told that it has come. */
 void control_farewell(Relay *relay);
 
-/* request.c: carries a request out. The reply is malloc'ed; NULL where there is no memory. */
-char *request_serve(Relay *relay, char *text, size_t *bytes);
+/* The requests that wait are carried out for a while. */
+void control_work(Relay *relay);
+
+/* request.c: carries a request out, a line or a part of one at a time; false when all is done and the reply is whole. */
+bool request_step(Relay *relay, Request *request);
 
 #endif

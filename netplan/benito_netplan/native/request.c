@@ -1,4 +1,4 @@
-/* Requests are lines of words; each is carried out as it is read, and those that fail are told by their number. */
+/* Requests are lines of words; each is carried out when its turn comes, and those that fail are told by their number. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,32 +9,26 @@
 
 enum { MOST_WORDS = 20, PIPE_WORDS = 17 };
 
-typedef struct {
-    char *text;
-    size_t bytes, room;
-    bool failed; /* no memory */
-} Reply;
-
-__attribute__((format(printf, 2, 3))) static void say(Reply *reply, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void say(Request *request, const char *format, ...) {
     for (;;) {
         va_list arguments;
         va_start(arguments, format);
-        const size_t left = reply->room - reply->bytes;
-        const int wanted = vsnprintf(reply->text ? reply->text + reply->bytes : NULL, left, format, arguments);
+        const size_t left = request->room - request->bytes;
+        const int wanted = vsnprintf(request->reply ? request->reply + request->bytes : NULL, left, format, arguments);
         va_end(arguments);
         if (wanted < 0) return;
         if ((size_t)wanted < left) {
-            reply->bytes += (size_t)wanted;
+            request->bytes += (size_t)wanted;
             return;
         }
-        const size_t room = (reply->room + (size_t)wanted + 256) * 2;
-        char *text = realloc(reply->text, room);
-        if (text == NULL) {
-            reply->failed = true;
+        const size_t room = (request->room + (size_t)wanted + 256) * 2;
+        char *reply = realloc(request->reply, room);
+        if (reply == NULL) {
+            request->no_memory = true;
             return;
         }
-        reply->text = text;
-        reply->room = room;
+        request->reply = reply;
+        request->room = room;
     }
 }
 
@@ -85,7 +79,7 @@ static const char *read_settings(char **word, PipeSettings *set) {
     return NULL;
 }
 
-static void show_pipe(Reply *reply, Pipe *pipe) {
+static void show_pipe(Request *reply, Pipe *pipe) {
     const PipeSettings *set = &pipe->set;
     const QueueSettings *queue = &set->queue;
     Counters *count = &pipe->count;
@@ -100,14 +94,19 @@ static void show_pipe(Reply *reply, Pipe *pipe) {
         count->latest_us, pipe->bytes_in_flight);
 }
 
-static void show(Relay *relay, Reply *reply) {
+/* One bucket of devices of a `show`. */
+static void show_some(Relay *relay, Request *request) {
+    for (Device *device = relay->bucket[request->bucket]; device != NULL; device = device->bucket_next) {
+        if (device->pipe == NULL) continue;
+        const bool lost = device_is_gone(device), nowhere = device_is_gone(device->pipe->target);
+        if (!lost && !nowhere) show_pipe(request, device->pipe);
+    }
+    if (++request->bucket < BUCKETS) return;
+    request->showing = false;
     device_sweep(relay);
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (const Device *device = relay->bucket[i]; device != NULL; device = device->bucket_next)
-            if (device->pipe != NULL) show_pipe(reply, device->pipe);
 }
 
-static const char *serve_line(Relay *relay, char **word, size_t words, Reply *reply) {
+static const char *serve_line(Relay *relay, char **word, size_t words, Request *request) {
     if (strcmp(word[0], "pipe") == 0) {
         PipeSettings settings = {0};
         if (words != PIPE_WORDS) return "a pipe has 16 words";
@@ -120,8 +119,8 @@ static const char *serve_line(Relay *relay, char **word, size_t words, Reply *re
         return NULL;
     }
     if (strcmp(word[0], "show") == 0 && words == 1) {
-        pipe_retime(relay);
-        show(relay, reply);
+        request->showing = true;
+        request->bucket = 0;
         return NULL;
     }
     if (strcmp(word[0], "quit") == 0 && words == 1) {
@@ -131,31 +130,26 @@ static const char *serve_line(Relay *relay, char **word, size_t words, Reply *re
     return "the first word is none of pipe, drop, show and quit";
 }
 
-char *request_serve(Relay *relay, char *text, size_t *bytes) {
-    Reply reply = {0};
-    bool failed = false;
-    size_t line_number = 0;
-    for (char *line = text; line != NULL;) {
-        char *word[MOST_WORDS], *place = NULL, *next = strchr(line, '\n');
-        size_t words = 0;
-        if (next != NULL) *next++ = '\0';
-        line_number++;
-        for (char *each = strtok_r(line, " \t\r", &place); each != NULL && words < MOST_WORDS; each = strtok_r(NULL, " \t\r", &place))
-            word[words++] = each;
-        const char *wrong = words > 0 ? serve_line(relay, word, words, &reply) : NULL;
-        if (wrong != NULL) {
-            say(&reply, "error %zu %s\n", line_number, wrong);
-            failed = true;
-        }
-        line = next;
+bool request_step(Relay *relay, Request *request) {
+    if (request->showing) {
+        show_some(relay, request);
+        return true;
     }
-    pipe_retime(relay);
-    reaper_go();
-    if (!failed) say(&reply, "ok\n");
-    if (reply.failed) {
-        free(reply.text);
-        return NULL;
+    if (request->line == NULL || relay->quitting) {
+        if (!request->failed) say(request, "ok\n");
+        return false;
     }
-    *bytes = reply.bytes;
-    return reply.text;
+    char *word[MOST_WORDS], *place = NULL, *next = strchr(request->line, '\n');
+    size_t words = 0;
+    if (next != NULL) *next++ = '\0';
+    request->line_number++;
+    for (char *each = strtok_r(request->line, " \t\r", &place); each != NULL && words < MOST_WORDS; each = strtok_r(NULL, " \t\r", &place))
+        word[words++] = each;
+    const char *wrong = words > 0 ? serve_line(relay, word, words, request) : NULL;
+    if (wrong != NULL) {
+        say(request, "error %zu %s\n", request->line_number, wrong);
+        request->failed = true;
+    }
+    request->line = next;
+    return true;
 }

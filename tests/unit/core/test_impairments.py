@@ -6,7 +6,7 @@ import pytest
 from builders import topology
 
 from benito.errors import TopologyMeaningError
-from benito.impairments import jitter_us, ratio, with_impairments
+from benito.impairments import ratio, time_us, with_impairments
 from benito.model import Shaping, Topology
 
 
@@ -67,5 +67,5 @@ def test_nothing_overtakes_where_there_is_no_delay() -> None:
 
 
 def test_times_and_shares_are_read_with_their_units() -> None:
-    assert [jitter_us(text) for text in ("2", "2ms", "0.5 ms", "500us", "1s")] == [2000, 2000, 500, 500, 1_000_000]
+    assert [time_us(text) for text in ("2", "2ms", "0.5 ms", "500us", "1s")] == [2000, 2000, 500, 500, 1_000_000]
     assert [ratio(text) for text in ("1%", "0.01", "100 %", "1")] == [0.01, 0.01, 1.0, 1.0]

@@ -20,8 +20,8 @@ def test_a_bridge_is_born_with_its_group_and_without_the_hosts_packet_filters() 
 
 
 def test_both_ends_of_a_veth_are_born_with_the_group() -> None:
-    inside = messages.inside_end("eth0", "02:be:00:00:00:01", group=55, netns_fd=9, frames_only=False)
-    message = body(messages.add_veth(inside, messages.host_end("bv", group=55)))
+    inside = messages.End(name="eth0", mac="02:be:00:00:00:01", netns_fd=9)
+    message = body(messages.add_veth(inside, messages.End(name="bv"), group=55))
     peer = attribute(message, 18, 2, 1)
     assert peer is not None
     assert (u32(attribute(message, 27)), u32(attribute(peer[16:], 27))) == (55, 55)

@@ -1,0 +1,252 @@
+"""Does a test of links: has senders send in nodes and the pnode watch, and what was seen judged."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from benito.errors import BenitoError, HypervisorError, LinkError, NodeManagerError
+from benito.linktest.figures import flood_rate_kbps, probe_figures
+from benito.linktest.results import Finding, LinkTest, Outcome, Quantity, WayResult
+from benito.linktest.senders import Senders, Sent
+from benito.linktest.verdicts import judge_flood, judge_probes
+from benito.linktest.ways import Flood, Probes, Way, choose, flood, probes, ways_of
+from benito.names import ExperimentId
+from benito.nodemanager import NodeManager
+from benito.plan import PnodePlan
+from benito.seams import Count, Progress, Sighting, Watched, WatchOrder, quiet
+from benito.status import BootStatus
+
+#: Discard's port: nothing answers there, and a node says so at most once a second.
+_PORT = 9
+#: So many ways are probed at once. Floods have the machine for themselves.
+_AT_ONCE = 8
+#: What is not as asked is measured once more, by itself; not where so much is off that it can be no accident.
+_MOST_REPEATED = 20
+#: How long after the last sender has ended datagrams may still be on their way, beyond what the link asks for.
+_SETTLE_SECONDS, _LONGEST_QUEUE_SECONDS = 0.1, 2.0
+_QUEUE_FRAMES = 50
+
+Words = Probes | Flood
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What was seen of one way: sightings or counts by time, and what its sender says."""
+
+    sightings: tuple[Sighting, ...]
+    counts: tuple[Count, ...]
+    sent: Sent
+    dropped: int
+    busy_ratio: float
+
+
+def run_linktest(
+    experiment: ExperimentId,
+    parts: Sequence[PnodePlan],
+    manager_of: Callable[[str], NodeManager],
+    names: Sequence[str] = (),
+    *,
+    sample: int | None = None,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> LinkTest:
+    """Tests the links called so, or all, or `sample` of them at random. Raises UsageError for names of no link.
+
+    `manager_of` gives a pnode's node manager.
+    """
+    started, began = datetime.now(UTC), time.monotonic()
+    chosen = choose(experiment, parts, names, sample=sample, seed=seed)
+    ways = [way for part, link in chosen for way in ways_of(part, link)]
+    alone = [
+        WayResult(link=link.lan, sender=port.node, receiver="", why_not="the other members are on other pnodes")
+        for part, link in chosen
+        for port in link.ports
+        if not ways_of(part, link) and _members(parts, link.lan) > 1
+    ]
+    results = _Test(experiment, manager_of, progress).measure(ways)
+    return LinkTest(
+        experiment=str(experiment),
+        started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=round(time.monotonic() - began, 1),
+        links=len({link.lan for _, link in chosen}),
+        of_links=len({link.lan for part in parts for link in part.links}),
+        ways=(*results, *alone),
+    )
+
+
+def _members(parts: Sequence[PnodePlan], lan: str) -> int:
+    return sum(len(link.ports) for part in parts for link in part.links if link.lan == lan)
+
+
+class _Test:
+    def __init__(self, experiment: ExperimentId, manager_of: Callable[[str], NodeManager], progress: Progress) -> None:
+        self._experiment = experiment
+        self._manager_of = manager_of
+        self._progress = progress
+
+    def measure(self, ways: Sequence[Way]) -> list[WayResult]:
+        """Every way's result, in order."""
+        ways = list(self._with_status(ways))
+        able = [index for index, way in enumerate(ways) if not way.why_not]
+        results = [
+            WayResult(link=way.link, sender=way.sender.node, receiver=way.receiver.node, why_not=way.why_not)
+            for way in ways
+        ]
+        for done, batch in enumerate(batches := _batches(ways, able)):
+            self._progress("probe", done, len(batches))
+            for index, result in zip(batch, self._probe([ways[index] for index in batch]), strict=True):
+                results[index] = result
+        self._progress("probe", len(batches), len(batches))
+        for done, index in enumerate(able):
+            self._progress("flood", done, len(able))
+            results[index] = self._flooded(ways[index], results[index])
+        self._progress("flood", len(able), len(able))
+        again = [index for index in able if results[index].outcome is not Outcome.OK]
+        if len(again) <= _MOST_REPEATED:
+            for done, index in enumerate(again):
+                self._progress("repeat", done, len(again))
+                results[index] = self._repeated(ways[index], results[index])
+        return results
+
+    def _with_status(self, ways: Sequence[Way]) -> Iterator[Way]:
+        how: dict[tuple[str, str], str] = {}
+        for pnode in dict.fromkeys(way.pnode for way in ways):
+            for nodes in self._manager_of(pnode).status(self._experiment).values():
+                for node, status in nodes.items():
+                    if status.boot is not BootStatus.BOOTED:
+                        how[pnode, node] = f"{node} is {status.boot or 'in an unknown state'}"
+        for way in ways:
+            wrong = [how.get((way.pnode, port.node), "") for port in (way.sender, way.receiver)]
+            yield replace(way, why_not=way.why_not or " and ".join(dict.fromkeys(filter(None, wrong))))
+
+    def _repeated(self, way: Way, former: WayResult) -> WayResult:
+        """Measured once more, by itself; what was as asked the first time is kept."""
+        rate = former.finding(Quantity.RATE)
+        others = [finding for finding in former.findings if finding is not rate]
+        result = former
+        if former.why_not or any(finding.outcome in (Outcome.OFF, Outcome.NOT_MEASURED) for finding in others):
+            (result,) = self._probe([way])
+            result = replace(result, findings=(*result.findings, *([rate] if rate else [])))
+        if rate is None or rate.outcome in (Outcome.OFF, Outcome.NOT_MEASURED):
+            result = self._flooded(way, result)
+        return result
+
+    def _probe(self, ways: Sequence[Way]) -> list[WayResult]:
+        orders = [probes(way) for way in ways]
+        results = []
+        for way, order, seen in zip(ways, orders, self._observe(ways, orders), strict=True):
+            if seen.sent.why_not:
+                why = f"{way.sender.node}: {seen.sent.why_not}"
+                results.append(
+                    WayResult(link=way.link, sender=way.sender.node, receiver=way.receiver.node, why_not=why)
+                )
+                continue
+            figures = probe_figures(way, seen.sightings, order.size_bytes)
+            results.append(judge_probes(way, order, figures, dropped=seen.dropped, busy_ratio=seen.busy_ratio))
+        return results
+
+    def _flooded(self, way: Way, result: WayResult) -> WayResult:
+        """The result with the rate; without it where nothing gets through anyway."""
+        if result.why_not or way.asked.loss_ratio >= 1:
+            return result
+        order = flood(way)
+        (seen,) = self._observe([way], [order])
+        if seen.sent.why_not:
+            finding = Finding(
+                quantity=Quantity.RATE,
+                outcome=Outcome.NOT_MEASURED,
+                asked=way.rate_kbps,
+                note=f"{way.sender.node}: {seen.sent.why_not}",
+            )
+        else:
+            finding = judge_flood(
+                way,
+                flood_rate_kbps(seen.counts, order.milliseconds, order.size_bytes),
+                offered_kbps=seen.sent.frames * order.size_bytes * 8000 / max(seen.sent.microseconds, 1),
+                waited_ratio=seen.sent.waited_us / max(seen.sent.microseconds, 1),
+                busy_ratio=seen.busy_ratio,
+            )
+        others = tuple(each for each in result.findings if each.quantity is not Quantity.RATE)
+        return replace(result, findings=(*others, finding))
+
+    def _observe(self, ways: Sequence[Way], orders: Sequence[Words]) -> list[_Seen]:
+        """Sends as ordered on all of these ways of one pnode at once."""
+        manager = self._manager_of(ways[0].pnode)
+        run = secrets.randbits(32)
+        argvs: dict[int, list[str]] = {}
+        failed: dict[int, Sent] = {}
+        for number, (way, order) in enumerate(zip(ways, orders, strict=True)):
+            try:
+                words = _words(way, order, run << 32 | number)
+                argvs[number] = manager.sender_argv(self._experiment, way.sender.node, words)
+            except (HypervisorError, NodeManagerError) as error:
+                failed[number] = Sent(why_not=error.message)
+        watched = Watched()
+        seconds = max(_seconds(order) for order in orders)
+        settle = max(_settle_seconds(way, order) for way, order in zip(ways, orders, strict=True))
+        with Senders(argvs, seconds=seconds, settle_seconds=settle) as senders:
+            try:
+                watched = manager.watch(
+                    self._experiment, _watch_order(ways, orders, run), ready=senders.start, stop=senders.over
+                )
+                sent = {**failed, **senders.results()}
+            except LinkError as error:
+                sent = {number: Sent(why_not=_text(error)) for number in range(len(ways))}
+        by_way: list[list[Sighting]] = [[] for _ in ways]
+        for seen in watched.sightings:
+            if seen.way < len(by_way):
+                by_way[seen.way].append(seen)
+        return [
+            _Seen(
+                sightings=tuple(sightings),
+                counts=watched.counts,
+                sent=sent[number],
+                dropped=watched.dropped,
+                busy_ratio=watched.busy_ratio,
+            )
+            for number, sightings in enumerate(by_way)
+        ]
+
+
+def _batches(ways: Sequence[Way], able: Sequence[int]) -> list[list[int]]:
+    """Indexes of ways that are probed at once: of one pnode each."""
+    found: list[list[int]] = []
+    for index in able:
+        if not found or len(found[-1]) == _AT_ONCE or ways[found[-1][0]].pnode != ways[index].pnode:
+            found.append([])
+        found[-1].append(index)
+    return found
+
+
+def _watch_order(ways: Sequence[Way], orders: Sequence[Words], run: int) -> WatchOrder:
+    """Both ends for probes, one by one; of a flood how much comes out."""
+    at = dict.fromkeys((way.receiver.node, way.receiver.interface) for way in ways)
+    each = any(isinstance(order, Probes) for order in orders)
+    if each:
+        at |= dict.fromkeys((way.sender.node, way.sender.interface) for way in ways)
+    return WatchOrder(run=run, port=_PORT, at=tuple(at), each=each)
+
+
+def _words(way: Way, order: Words, token: int) -> list[str]:
+    ends = [way.sender.interface, way.receiver.mac, str(way.sender.address.ip), str(way.receiver.address.ip)]
+    if isinstance(order, Probes):
+        how = ["count", order.size_bytes, order.count, order.interval_us]
+    else:
+        how = ["flood", order.size_bytes, order.milliseconds, order.rate_kbps]
+    return [*ends, str(_PORT), f"{token:016x}", *map(str, how)]
+
+
+def _seconds(order: Words) -> float:
+    return order.seconds if isinstance(order, Probes) else order.milliseconds / 1000
+
+
+def _settle_seconds(way: Way, order: Words) -> float:
+    queued = 0.0 if isinstance(order, Probes) else _QUEUE_FRAMES * way.serialization_us(order.size_bytes) / 1e6
+    under_way = (way.asked.delay_us + way.asked.jitter_us) / 1e6
+    return _SETTLE_SECONDS + under_way + min(queued, _LONGEST_QUEUE_SECONDS)
+
+
+def _text(error: BenitoError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message

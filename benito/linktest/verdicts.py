@@ -1,0 +1,174 @@
+"""Asked against measured: a verdict for each quantity of a way. Pure.
+
+What a busy machine can make worse (longer, fewer, slower) is no fault of the link while the machine was busy, or while
+packets were lost to the watching: then it counts as not measured. What it cannot make better is a fault at any time.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from benito.linktest.figures import EARLY_US, ProbeFigures, binomial_bounds, half_spread, quantile
+from benito.linktest.results import Finding, Outcome, Quantity, WayResult
+from benito.linktest.ways import Probes, Way
+from benito.model import Kind
+
+_LATE_US, _LATE_RATIO = 1000, 0.05
+_JITTER_US, _JITTER_RATIO = 500, 0.1
+_RATE_RATIO = 0.05
+#: What is too little to be a load: with less, a low rate says nothing of the link.
+_OFFERED_RATIO = 1.05
+_WAITED_RATIO = 0.02
+_MET_RATIO = 0.02
+_FEWEST_DELAYS = 20
+#: So many standard deviations of a median or quartile are chance.
+_DEVIATIONS = 4
+_BUSY_RATIO = 0.9
+#: The headers that a probe is known by: a wrong bit there makes it a stranger.
+_HEADER_BYTES = 54
+
+
+def judge_probes(way: Way, probes: Probes, seen: ProbeFigures, *, dropped: int, busy_ratio: float) -> WayResult:
+    """The verdicts on all but the rate. `dropped` packets were lost to the watching."""
+    result = WayResult(link=way.link, sender=way.sender.node, receiver=way.receiver.node)
+    if seen.sent < max(1, probes.count // 2):
+        return replace(result, why_not=f"{seen.sent} of {probes.count} probes left {way.sender.node}")
+    lost = _lost(dropped)
+    late = lost or _busy(busy_ratio)
+    return replace(
+        result,
+        sent=seen.sent,
+        arrived=seen.arrived,
+        p95_us=quantile(seen.delays_us, 0.95) if seen.delays_us else None,
+        findings=(*_times(way, probes, seen, late), *_shares(way, probes, seen, lost, late)),
+    )
+
+
+def judge_flood(way: Way, rate_kbps: float, *, offered_kbps: float, waited_ratio: float, busy_ratio: float) -> Finding:
+    """The verdict on the rate that was measured. `offered_kbps` is what the sender gave to its interface, and could not
+    give more for `waited_ratio` of its time."""
+    asked = way.rate_kbps
+    found = Finding(quantity=Quantity.RATE, outcome=Outcome.INFO, measured=rate_kbps)
+    if asked is None:
+        enough = rate_kbps < offered_kbps * (1 - _RATE_RATIO)
+        return found if enough else replace(found, note="at least: all that was sent")
+    low, high = asked * (1 - _RATE_RATIO), asked * (1 + _RATE_RATIO)
+    found = replace(found, outcome=Outcome.OK, asked=asked, low=low, high=high)
+    if rate_kbps > high:
+        return replace(found, outcome=Outcome.OFF, note=_off_by(rate_kbps - asked, Quantity.RATE))
+    # A full queue may make the sender wait, and is known by that; but a machine also waits for itself.
+    is_full = waited_ratio >= _WAITED_RATIO and way.sender.kind is not Kind.QEMU
+    # A sender that is no faster than the link by accident is less likely than a link that limits it.
+    is_full = is_full or abs(rate_kbps - asked) <= _MET_RATIO * asked
+    if not is_full and offered_kbps * (1 - way.asked.loss_ratio) < _OFFERED_RATIO * asked:
+        note = f"{way.sender.node} sent {offered_kbps / 1000:.0f} Mb/s, too little to fill the link"
+        return replace(found, outcome=Outcome.NOT_MEASURED, note=note)
+    if rate_kbps >= low:
+        return found
+    if busy := _busy(busy_ratio):
+        return replace(found, outcome=Outcome.NOT_MEASURED, note=busy)
+    return replace(found, outcome=Outcome.OFF, note=_off_by(rate_kbps - asked, Quantity.RATE))
+
+
+def _lost(dropped: int) -> str:
+    return f"{dropped} packets came too fast to be watched" if dropped else ""
+
+
+def _busy(busy_ratio: float) -> str:
+    return f"this machine was busy, {busy_ratio:.0%} of its cores" if busy_ratio >= _BUSY_RATIO else ""
+
+
+def _times(way: Way, probes: Probes, seen: ProbeFigures, late: str) -> Iterator[Finding]:
+    asked, count = way.asked, len(seen.delays_us)
+    if count < _FEWEST_DELAYS:
+        # Where all are to be lost there is no delay to be judged.
+        if asked.loss_ratio < 1:
+            why = f"{count} probes came to {way.receiver.node} by themselves, too few"
+            for quantity in (Quantity.DELAY, *((Quantity.JITTER,) if asked.jitter_us else ())):
+                wanted = asked.delay_us if quantity is Quantity.DELAY else asked.jitter_us
+                yield Finding(quantity=quantity, outcome=Outcome.NOT_MEASURED, asked=wanted, note=why)
+        return
+    chance_us = _DEVIATIONS * asked.jitter_us / math.sqrt(count)
+    slack_us = max(_LATE_US, _LATE_RATIO * asked.delay_us) + way.serialization_us(probes.size_bytes)
+    yield _bounded(
+        Quantity.DELAY,
+        asked.delay_us,
+        quantile(seen.delays_us, 0.5),
+        (max(0.0, asked.delay_us - EARLY_US - chance_us), asked.delay_us + slack_us + chance_us),
+        above=late,
+    )
+    if asked.jitter_us:
+        spread = (quantile(seen.delays_us, 0.75) - quantile(seen.delays_us, 0.25)) / 2
+        slack_us = max(_JITTER_US, _JITTER_RATIO * asked.jitter_us) + chance_us
+        yield _bounded(
+            Quantity.JITTER,
+            asked.jitter_us,
+            spread * asked.jitter_us / half_spread([half.jitter_us for half in way.halves]),
+            (max(0.0, asked.jitter_us - slack_us), asked.jitter_us + slack_us),
+            above=late,
+        )
+
+
+def _shares(way: Way, probes: Probes, seen: ProbeFigures, dropped: str, late: str) -> Iterator[Finding]:
+    asked = way.asked
+    # What two things at once make of a packet depends on their order: then chances lie between two bounds.
+    known = 1 - _HEADER_BYTES / probes.size_bytes
+    missing = (
+        asked.loss_ratio * (1 - asked.duplicate_ratio),
+        min(1.0, asked.loss_ratio + asked.corrupt_ratio * (1 - known)),
+    )
+    yield _share(Quantity.LOSS, asked.loss_ratio, (seen.sent - seen.arrived, seen.sent), missing, (dropped, late))
+    doubled = (asked.duplicate_ratio * (1 - asked.loss_ratio) ** 2, asked.duplicate_ratio)
+    damaged = (asked.corrupt_ratio * known * (1 - asked.corrupt_ratio), asked.corrupt_ratio)
+    overtook = _overtaking(way)
+    for quantity, counted, of, chances, wanted in (
+        (Quantity.DUPLICATE, seen.doubled, seen.arrived, doubled, asked.duplicate_ratio),
+        (Quantity.CORRUPT, seen.damaged, seen.arrived, damaged, asked.corrupt_ratio),
+        (Quantity.REORDER, seen.overtook, seen.timed, (overtook, overtook), overtook),
+    ):
+        if wanted or counted:
+            yield _share(quantity, wanted, (counted, of), chances, (dropped, dropped))
+
+
+def _overtaking(way: Way) -> float:
+    """How many skip a delay: in a half that has one."""
+    missed = 1.0
+    for half in way.halves:
+        missed *= 1 - half.reorder_ratio if half.delay_us else 1
+    return 1 - missed
+
+
+def _share(
+    quantity: Quantity, asked: float, counted: tuple[int, int], chances: tuple[float, float], doubts: tuple[str, str]
+) -> Finding:
+    number, of = counted
+    if of == 0:
+        return Finding(quantity=quantity, outcome=Outcome.NOT_MEASURED, asked=asked, note="no probe came")
+    least, most = binomial_bounds(of, *chances)
+    below, above = doubts
+    return _bounded(quantity, asked, number / of, (least / of, most / of), below=below, above=above)
+
+
+def _bounded(
+    quantity: Quantity, asked: float, measured: float, bounds: tuple[float, float], *, below: str = "", above: str = ""
+) -> Finding:
+    """OK within the bounds; `below` and `above` say why less and more than they allow may mean nothing, if so."""
+    low, high = bounds
+    found = Finding(quantity=quantity, outcome=Outcome.OK, asked=asked, measured=measured, low=low, high=high)
+    if low <= measured <= high:
+        return found
+    doubt = below if measured < low else above
+    if doubt:
+        return replace(found, outcome=Outcome.NOT_MEASURED, note=doubt)
+    return replace(found, outcome=Outcome.OFF, note=_off_by(measured - asked, quantity))
+
+
+def _off_by(difference: float, quantity: Quantity) -> str:
+    way = "more" if difference > 0 else "less"
+    return f"{_text(abs(difference), quantity)} {way} than asked"
+
+
+def _text(value: float, quantity: Quantity) -> str:
+    if quantity in (Quantity.DELAY, Quantity.JITTER):
+        return f"{value / 1000:.3g} ms"
+    return f"{value / 1000:.3g} Mb/s" if quantity is Quantity.RATE else f"{value * 100:.3g} %"

@@ -1,0 +1,81 @@
+"""How the links of a plan are, told link by link from what would have to be done to them. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from benito.plan import LinkPlan, NodePlan, PnodePlan, Realization
+from benito.seams import LinksHealth
+from benito_netplan import ops, ops_relay
+from benito_netplan.ops import LinkOp
+from benito_netplan.pipes import relayed, shim_devices
+from benito_netplan.relay import PipeCounters
+from benito_netplan.shaping import Feature
+
+#: What is no single link's: the control network, namespaces, routes.
+OTHERS = "the rest"
+#: So much of what passed may be late before what was measured is doubtful; less is a single turn of the scheduler.
+_LATE_RATIO = 0.01
+_LATE_LEAST = 20
+
+
+def health(
+    plan: PnodePlan, changes: Iterable[LinkOp], features: frozenset[Feature], counters: Mapping[str, PipeCounters]
+) -> LinksHealth:
+    """What `changes`, those that the links need to be as planned, say of each; `counters` are the relay's."""
+    places = _places(plan)
+    broken: dict[str, list[str]] = {}
+    for op in changes:
+        lan = next((places[place] for place in _touched(op) if place in places), OTHERS)
+        broken.setdefault(lan, []).append(f"{op} ({op.reason})")
+    return LinksHealth(
+        count=len(plan.links),
+        broken={lan: tuple(said) for lan, said in broken.items()},
+        relayed=tuple(link.lan for link in plan.links if relayed(link, link.ports, features)),
+        suspect=tuple(_suspicions(places, counters)),
+    )
+
+
+def _places(plan: PnodePlan) -> dict[str, str]:
+    """Every device of a link, and every interface in a namespace as `eth0 in NETNS` -> its LAN."""
+    nodes = {node.name: node for node in plan.nodes}
+    return {place: link.lan for link in plan.links for place in _places_of(link, nodes)}
+
+
+def _places_of(link: LinkPlan, nodes: Mapping[str, NodePlan]) -> Iterator[str]:
+    if link.realization is Realization.BRIDGE:
+        yield link.bridge
+    if link.trunk is not None:
+        yield link.trunk.device
+    for port in link.ports:
+        yield from (port.device, port.ifb, *shim_devices(port))
+        if port.node in nodes:
+            yield _inside(nodes[port.node].dns_name, port.interface)
+
+
+def _inside(netns: str, interface: str) -> str:
+    return f"{interface} in {netns}"
+
+
+def _touched(op: LinkOp) -> Iterator[str]:
+    match op:
+        case ops.AddDirect():
+            yield from (_inside(end.netns, end.name) for end in op.ends)
+        case ops.SetInside():
+            yield _inside(op.inside.netns, op.inside.name)
+        case ops.DeleteInside() | ops.SetAddress():
+            yield _inside(op.netns, op.interface)
+        case ops_relay.SetPipe():
+            yield from (op.pipe.source, op.pipe.target)
+        case _:
+            yield str(getattr(op, "device", ""))
+
+
+def _suspicions(places: Mapping[str, str], counters: Mapping[str, PipeCounters]) -> Iterator[str]:
+    """Where the relay could not do as it should, for want of CPU or memory."""
+    for device, seen in counters.items():
+        lan = places.get(device, device)
+        if seen.late >= _LATE_LEAST and seen.late > seen.sent * _LATE_RATIO:
+            worst = f"{seen.latest_us / 1000:.1f} ms at worst"
+            yield f"{lan}: the relay sent {seen.late} of {seen.sent} frames more than 1 ms late, {worst}"
+        lost = seen.socket_drops + seen.crowded_out
+        if lost:
+            yield f"{lan}: the relay lost {lost} frames that it should not, it could not keep up"
