@@ -21,7 +21,7 @@ from benito.launch import detach
 PROGRAM = Path(__file__).parent / "native" / "relay"
 #: What may be promised for a pipe: half of what one core of a small machine moves in full frames of 1,514 bytes.
 CAPACITY_KBPS = 1_000_000
-#: A pipe's packets under way take at most this much memory, each with its 66 bytes of bookkeeping; native/relay.h.
+#: A pipe's packets under way take at most this much memory, each with 58 bytes of bookkeeping; also in native/relay.h.
 MAX_BYTES_IN_FLIGHT = 64 << 20
 
 _START_SECONDS = 20.0

@@ -254,6 +254,7 @@ def measure(subject: str, seconds: float, count: int) -> None:
         gigabytes = (whole_bytes + frames_bytes) / 1e9
         own, machine = own_cpu(pids) - own, machine_cpu() - machine
         flood = udp(seconds)
+        time.sleep(2)  # the relay gives memory back when all is quiet
         pss_after = float(pss_kib(pids))
     for links in LINKS[1:] if pss else ():
         with START[subject](links) as pids:

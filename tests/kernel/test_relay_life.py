@@ -96,6 +96,15 @@ class TestItsLife:
         wires.run("ip", "link", "set", "ha", "up")
         assert wires.ping("a", ADDRESS["b"])
 
+    def test_one_that_carries_nothing_ends_by_itself(self, tmp_path: Path) -> None:
+        """Whoever started it may have died before it could tell it anything."""
+        lonely = Relay(tmp_path / "lonely")
+        lonely.start()
+        until = time.monotonic() + 40
+        while list(tmp_path.iterdir()) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert list(tmp_path.iterdir()) == []
+
     def test_it_starts_again_after_it_was_killed(self, wire: Callable[[], Wire]) -> None:
         one = wire()
         pid = one.relay._locker()
@@ -155,7 +164,7 @@ class TestItsLife:
             slow.sendall(b"show\n" * 50_000)
             slow.shutdown(socket.SHUT_WR)
             assert numbers(flood(100)) == list(range(100))
-            assert one.counters().late == 0
+            assert one.counters().latest_us < 50_000
 
     def test_a_thousand_pipes_are_set_and_ended_at_once(self, wire: Callable[[], Wire]) -> None:
         one = wire()
@@ -176,7 +185,10 @@ class TestItsLife:
     def test_the_sanitizers_find_nothing_while_traffic_flows(self, wire: Callable[[], Wire]) -> None:
         one = wire()
         one.relay.stop()
-        program = compiled(Path("/run/sanitized"), sorted(NATIVE.glob("*.c")))
+        program, sources = Path("/run/sanitized"), sorted(NATIVE.glob("*.c"))
+        compiled(program, sources)
+        if subprocess.run([program], capture_output=True, check=False).returncode != 2:
+            compiled(program, sources, "undefined")  # User Mode Linux has no room for the other's shadow memory
         process = subprocess.Popen([program, SOCKET], stderr=subprocess.PIPE, text=True)
         try:
             while not one.relay.is_running():

@@ -21,7 +21,6 @@ from benito_netplan.relay import Pipe, PipeCounters, Relay
 
 NATIVE = Path(__file__).parents[2] / "netplan" / "benito_netplan" / "native"
 FLAGS = ("-std=c11", "-O1", "-g", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pthread")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SOCKET = Path("/run/relay/experiment")
 ADDRESS = {"a": "10.0.0.1", "b": "10.0.0.2"}
 FRAME_BYTES = 1514
@@ -29,11 +28,22 @@ UDP_BYTES = FRAME_BYTES - 42
 CLEAR = Pipe(source="ha", target="hb", rate_bytes_per_s=None, limit=50)
 
 
-def compiled(target: Path, sources: Sequence[Path]) -> Path:
+def compiled(target: Path, sources: Sequence[Path], sanitizers: str = "address,undefined") -> Path:
+    """Builds a program whose every access and sum is checked."""
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("no gcc is here to build the relay with sanitizers")
-    words = [compiler, *FLAGS, *SANITIZERS, f"-I{NATIVE}", "-o", target, *sources, "-lm"]
+    words = [
+        compiler,
+        *FLAGS,
+        f"-fsanitize={sanitizers}",
+        "-fno-sanitize-recover=all",
+        f"-I{NATIVE}",
+        "-o",
+        target,
+        *sources,
+        "-lm",
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if "cannot find" in done.stderr and "san" in done.stderr:
         pytest.skip("no sanitizers are here: gcc has them in libgcc's -dev package")
@@ -82,22 +92,19 @@ class Wire:
 
 def wire_maker() -> Iterator[Callable[[], Wire]]:
     """For a fixture: wires are made inside the test, in its own thread and namespaces, and their relays end with it."""
-    pids: list[int] = []
+    worlds: list[Path] = []
 
     def make() -> Wire:
-        one = Wire()
-        pid = one.relay._locker()
-        assert pid is not None
-        pids.append(os.pidfd_open(pid))
-        return one
+        worlds.append(Path("/proc/thread-self/ns/net").readlink())
+        return Wire()
 
     yield make
-    # The test's /run is gone with its thread: the processes are known by their descriptors.
-    for pid in pids:
-        if not select.select([pid], [], [], 0)[0]:
-            signal.pidfd_send_signal(pid, signal.SIGTERM)
-            assert select.select([pid], [], [], 30)[0]
-        os.close(pid)
+    # The test's /run is gone with its thread: what it left is known by its network namespace, which is its own.
+    for pid in (pid for world in worlds for pid in relays(world)):
+        watch = os.pidfd_open(pid)
+        signal.pidfd_send_signal(watch, signal.SIGTERM)
+        assert select.select([watch], [], [], 30)[0]
+        os.close(watch)
 
 
 def inside(node: str, make: Callable[[], socket.socket]) -> socket.socket:

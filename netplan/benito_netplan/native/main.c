@@ -1,4 +1,5 @@
-/* benito-relay SOCKET: serves requests at SOCKET until `quit` or SIGTERM. One at a time: SOCKET.lock is held, with the pid.
+/* benito-relay SOCKET: serves requests at SOCKET until `quit` or SIGTERM, or until it has had nothing to carry for
+ * IDLE_MS. One at a time: SOCKET.lock is held, with the pid.
  *
  * Ends with 0 when it was told to, 3 where another serves that path, 1 where it cannot serve.
  */
@@ -25,7 +26,7 @@
 
 #include "relay.h"
 
-enum { EVENTS = 64, ALREADY_SERVED = 3, NS_PER_S = 1000000000 };
+enum { EVENTS = 64, ALREADY_SERVED = 3, NS_PER_S = 1000000000, IDLE_MS = 10000 };
 
 /* A round that moved several frames is followed by the next so much later, with one sleep for timer and waiting: to set
  * timers and to be woken is the dearest of all, on virtual machines at least, and under load many frames share it then. */
@@ -134,6 +135,12 @@ static void handle(Relay *relay, const struct epoll_event *events, int count) {
     }
 }
 
+/* Who started it died before it told it anything, or the devices went with their namespace: nobody will end it then. */
+static bool is_forsaken(Relay *relay) {
+    device_sweep(relay);
+    return relay->pipes == 0 && relay->clients == NULL;
+}
+
 static void serve(Relay *relay) {
     uint64_t round = now_ns();
     while (!relay->quitting) {
@@ -145,8 +152,10 @@ static void serve(Relay *relay) {
             if (busy) pause_until(round + ROUND_NS);
             else arm(relay, round);
         }
-        const int count = epoll_wait(relay->epoll_fd, events, EVENTS, busy || relay->serving > 0 ? 0 : -1);
+        const bool idle = !busy && relay->serving == 0;
+        const int count = epoll_wait(relay->epoll_fd, events, EVENTS, idle ? IDLE_MS : 0);
         if (count < 0 && errno != EINTR) return;
+        if (count == 0 && idle && is_forsaken(relay)) return;
         round = now_ns();
         handle(relay, events, count);
         pipe_deliver(relay);
