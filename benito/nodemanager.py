@@ -7,8 +7,10 @@ Level-triggered: `apply` observes, finds the difference and does it. It may be c
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from benito.errors import BenitoError, HypervisorError, KernelFeatureMissing, NodeManagerError
+from benito.hostload import Load, is_same_boot, read_load, suspicions
 from benito.model import Kind
 from benito.names import ExperimentId, interface_group
 from benito.paths import StatePaths, make_directory, write_atomically
@@ -36,10 +38,17 @@ _WORKERS = 8
 class NodeManager:
     """One pnode, through one link driver and one node driver per kind."""
 
-    def __init__(self, paths: StatePaths, links: LinkDriver, drivers: Mapping[Kind, NodeDriver]) -> None:
+    def __init__(
+        self,
+        paths: StatePaths,
+        links: LinkDriver,
+        drivers: Mapping[Kind, NodeDriver],
+        load: Callable[[], Load | None] = read_load,
+    ) -> None:
         self._paths = paths
         self._links = links
         self._drivers = drivers
+        self._load = load
 
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
         """What this pnode is missing for the plan. Touches nothing of any experiment."""
@@ -73,6 +82,8 @@ class NodeManager:
         for driver, nodes in self._grouped(plan.nodes):
             for node in nodes:
                 driver.release(plan, node)
+        if not is_same_boot(self._noted_load(plan.experiment), self._load()):
+            self.note_load(plan.experiment)
         return ops
 
     def relink(self, plan: PnodePlan, progress: Progress = quiet) -> Sequence[Op]:
@@ -93,11 +104,25 @@ class NodeManager:
         return tuple(node.name for node in self._waiting(plan))
 
     def health(self, experiment: ExperimentId) -> LinksHealth:
-        """How the links are. Raises NodeManagerError without a plan, LinkError."""
+        """How the links are, and whether the pnode was too busy. Raises NodeManagerError without a plan, LinkError."""
         plan = self._saved_plan(experiment)
         if plan is None:
             raise NodeManagerError(f"this pnode has no plan of {experiment}")
-        return self._links.health(plan)
+        busy = suspicions(self._noted_load(experiment), self._load())
+        found = self._links.health(plan)
+        return replace(found, suspect=(*found.suspect, *(f"{plan.pnode}: {words}" for words in busy)))
+
+    def note_load(self, experiment: ExperimentId) -> None:
+        """The experiment has come up: from now on, `health` tells whether the pnode was too busy for it."""
+        now = self._load()
+        if now is not None and self.knows(experiment):
+            write_atomically(self._paths.load(experiment), now.to_json())
+
+    def _noted_load(self, experiment: ExperimentId) -> Load | None:
+        try:
+            return Load.from_json(self._paths.load(experiment).read_bytes())
+        except FileNotFoundError:
+            return None
 
     def _accept(self, plan: PnodePlan) -> PnodePlan | None:
         """Keeps the plan; the one before it, if any. Raises NodeManagerError for one that is older."""

@@ -9,8 +9,6 @@ costs a few operations a node, however deep it is.
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-import networkx as nx
-
 from benito.routing.mesh import Mesh
 from benito.routing.network import Network
 
@@ -56,6 +54,8 @@ def reach(network: Network, part: Sequence[int], subnets: Mapping[int, int]) -> 
 
 
 def _meshes(network: Network, part: Sequence[int]) -> list[_Edges]:
+    import networkx as nx  # noqa: PLC0415 - takes longer than the rest of most commands, which need it not
+
     graph: nx.Graph[int] = nx.Graph()
     graph.add_edges_from(
         (vertex, lan) for vertex in part if not network.is_lan(vertex) for lan in network.steps[vertex]

@@ -124,27 +124,24 @@ class Applier:
     def _ports(self, changes: list[LinkOp]) -> None:
         for some in _chunks(changes, _PORTS_AT_ONCE):
             with OpenNamespaces(self._namespaces) as fd_of:
-                self._directs([op for op in some if isinstance(op, ops.AddDirect)], fd_of)
-                self._netlink.do([request for op in some for request in self._port(op, fd_of)])
+                self._pairs(some, fd_of)
+                self._netlink.do([request for op in some for request in self._port(op)])
 
-    def _directs(self, changes: Sequence[ops.AddDirect], fd_of: Callable[[str], int]) -> None:
-        here: list[Request] = []
-        workshop: list[Request] = []
-        netlink: Netlink | None = None
-        for op in changes:
-            where, data = self._insides.direct(op, fd_of)
-            netlink = where or netlink
-            some = workshop if where is not None else here
-            some.append(Request(data=data, subject=op, feature="veth (module veth)"))
-        if netlink is not None:
-            netlink.do(workshop)
-        self._netlink.do(here)
+    def _pairs(self, changes: Sequence[LinkOp], fd_of: Callable[[str], int]) -> None:
+        work = [
+            (op, self._insides.veth(op, fd_of) if isinstance(op, ops.AddVeth) else self._insides.direct(op, fd_of))
+            for op in changes
+            if isinstance(op, ops.AddVeth | ops.AddDirect)
+        ]
+        if work:
+            self._insides.workshop().do(
+                [Request(data=data, subject=op, feature="veth (module veth)") for op, data in work]
+            )
 
-    def _port(self, op: LinkOp, fd_of: Callable[[str], int]) -> Iterator[Request]:
+    def _port(self, op: LinkOp) -> Iterator[Request]:
         subject = str(op)
         match op:
             case ops.AddVeth():
-                yield self._veth(op, fd_of)
                 yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, subject)
                 master = _index(op.bridge, subject) if op.bridge else None
                 data = messages.set_link(op.device, up=not op.down, master_index=master)
@@ -175,13 +172,6 @@ class Applier:
         yield from _marking(op.device, op.altname, messages.ADDR_GEN_NONE, subject)
         master = _index(op.bridge, subject)
         yield Request(data=messages.set_link(op.device, up=True, master_index=master), subject=subject)
-
-    def _veth(self, op: ops.AddVeth, fd_of: Callable[[str], int]) -> Request:
-        inside = op.inside
-        far = messages.End(name=inside.name, mac=inside.mac, netns_fd=fd_of(inside.netns))
-        near = messages.End(name=op.device)
-        data = messages.add_veth(far, near, group=self._group, frames_only=op.frames_only)
-        return Request(data=data, subject=str(op), feature="veth (module veth)")
 
     def _shape(self, changes: list[LinkOp]) -> None:
         self._netlink.do([request for op in changes for request in self._traffic(op)])

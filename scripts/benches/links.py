@@ -115,9 +115,9 @@ def targets(results: Results) -> Iterator[tuple[str, float, float]]:
         name = f"{shape} of {nodes}"
         floor, links, ours, mininet = row("floor"), row("links"), row("benito"), row("mininet")
         if floor and links:
-            yield f"{name}: CPU of the links to the floor's", links.cpu / floor.cpu, 2
+            yield f"{name}: CPU of the links, up and down, to the floor's", links.cpu / floor.cpu, 2
         if floor and ours:
-            yield f"{name}: CPU of the command to the floor's", ours.cpu / floor.cpu, 2
+            yield f"{name}: CPU of the command, up and down, to the floor's", ours.cpu / floor.cpu, 2
         if ours and mininet:
             yield f"{name}: CPU of the command to Mininet's", ours.cpu / mininet.cpu, 1 / 6
             yield f"{name}: wall of the command to Mininet's", ours.wall / mininet.wall, 1 / 10

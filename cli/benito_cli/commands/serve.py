@@ -1,6 +1,5 @@
 """`benito serve`: the status line protocol on a TCP port."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -13,6 +12,8 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="TCP port; 0 lets the system choose.")] = 16505,
 ) -> None:
     """Answer `status_request PROJ/EXP` lines until interrupted. Everyone who reaches the port may ask."""
+    import asyncio
+
     from rich.console import Console
 
     from benito import serve as server
