@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from benito.linktest.ways import Way
+from benito.model import Shaping
 from benito.seams import Count, Sighting
 
 #: How sure a verdict on shares of packets is.
@@ -39,7 +40,8 @@ def probe_figures(way: Way, sightings: Iterable[Sighting], size_bytes: int) -> P
     sent, arrived, damaged, copies = _by_number(way, sightings)
     # A probe close behind another may have waited for it: then its delay is none of the link's.
     room_ns = 2000 * way.serialization_us(size_bytes)
-    floor_us = way.asked.delay_us - way.asked.jitter_us - EARLY_US
+    # Rates delay a probe by this time or, while they have some to spare, not at all.
+    floor_us = overtaking(way)[0] + way.serialization_us(size_bytes) / 2
     delays, overtook = [], 0
     before: int | None = None
     for number, time_ns in sorted(sent.items(), key=lambda item: item[1]):
@@ -89,11 +91,12 @@ def flood_rate_kbps(counts: Sequence[Count], milliseconds: int, size_bytes: int)
     median of many parts, so that moments in which the machine let the sender wait do not count.
     """
     came = [(count.time_ns, count.total_bytes + count.refused_packets * size_bytes) for count in counts]
-    grown = [later - earlier for (_, earlier), (_, later) in pairwise(came)]
-    if not any(grown):
+    grown = [(later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairwise(came)]
+    flowing = sorted(filter(None, grown))
+    if not flowing:
         return 0.0
-    # Something small may have come earlier: the flood begins where more comes.
-    begun_ns = came[next(index for index, size in enumerate(grown) if size >= max(grown) / 2)][0]
+    # Something small may have come earlier: the flood begins where it comes as fast as it mostly does, or nearly.
+    begun_ns = came[next(index for index, rate in enumerate(grown) if rate >= quantile(flowing, 0.5) / 2)][0]
     begin_ns, end_ns = (begun_ns + part * milliseconds * 1e6 for part in _STEADY)
     within = [(time_ns, total) for time_ns, total in came if begin_ns <= time_ns <= end_ns]
     rates = []
@@ -126,6 +129,37 @@ def half_spread(jitters: Sequence[float]) -> float:
     """
     a, b = sorted((*jitters, 0.0, 0.0), reverse=True)[:2]
     return a / 2 if b <= a / 2 else a + b - math.sqrt(2 * a * b)
+
+
+def overtaking(way: Way) -> tuple[float, float, float]:
+    """In how many microseconds a probe comes that has skipped the delay of a half; and which share of probes comes so
+    early, at least and at most: where jitter is large, not every one can be told from those that were quick."""
+    halves = [half for half in way.halves if half.delay_us > 0]
+    # Each half that may be skipped, with the rest of the way.
+    skipping = [
+        (half, [*halves[:index], *halves[index + 1 :]]) for index, half in enumerate(halves) if half.reorder_ratio > 0
+    ]
+    if not skipping:
+        return 0.0, 0.0, 0.0
+    asked = way.asked
+    latest = max(sum(other.delay_us + other.jitter_us for other in rest) for _, rest in skipping)
+    floor_us = (asked.delay_us - asked.jitter_us + latest) / 2
+    found = kept = 1.0
+    for half, rest in skipping:
+        found *= 1 - half.reorder_ratio * _chance_below(floor_us, rest)
+        kept *= 1 - half.reorder_ratio
+    return floor_us, 1 - found, 1 - kept * (1 - _chance_below(floor_us, halves))
+
+
+def _chance_below(limit_us: float, halves: Sequence[Shaping]) -> float:
+    """How likely the delays of one or two halves, none skipped, are together less than the limit."""
+    a, b = sorted((*(half.jitter_us for half in halves), 0, 0), reverse=True)[:2]
+    over = limit_us - sum(half.delay_us for half in halves)
+    if abs(over) >= a + b:
+        return float(over > 0)
+    # Twice the part of the values beyond the limit's distance from the middle: see `half_spread`.
+    beyond = 1 - abs(over) / a if abs(over) <= a - b else (a + b - abs(over)) ** 2 / (4 * a * b)
+    return 1 - beyond / 2 if over > 0 else beyond / 2
 
 
 def binomial_bounds(count: int, low: float, high: float, confidence: float = CONFIDENCE) -> tuple[int, int]:

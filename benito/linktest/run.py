@@ -20,8 +20,10 @@ from benito.status import BootStatus
 
 #: Discard's port: nothing answers there, and a node says so at most once a second.
 _PORT = 9
-#: So many ways are probed at once. Floods have the machine for themselves.
+#: So many ways are measured at once; of floods no more than this in all, so that fast ones have the machine for
+#: themselves.
 _AT_ONCE = 8
+_QUIET_KBPS = 200_000
 #: What is not as asked is measured once more, by itself; not where so much is off that it can be no accident.
 _MOST_REPEATED = 20
 #: How long after the last sender has ended datagrams may still be on their way, beyond what the link asks for.
@@ -94,15 +96,19 @@ class _Test:
             WayResult(link=way.link, sender=way.sender.node, receiver=way.receiver.node, why_not=way.why_not)
             for way in ways
         ]
-        for done, batch in enumerate(batches := _batches(ways, able)):
+        batches = _batches(ways, able, [0] * len(ways))
+        for done, batch in enumerate(batches):
             self._progress("probe", done, len(batches))
-            for index, result in zip(batch, self._probe([ways[index] for index in batch]), strict=True):
+            for index, result in zip(batch, self._probed([ways[index] for index in batch]), strict=True):
                 results[index] = result
         self._progress("probe", len(batches), len(batches))
-        for done, index in enumerate(able):
-            self._progress("flood", done, len(able))
-            results[index] = self._flooded(ways[index], results[index])
-        self._progress("flood", len(able), len(able))
+        loads = [flood(way).rate_kbps for way in ways]
+        batches = _batches(ways, [index for index in able if _takes_flood(ways[index], results[index])], loads)
+        for done, batch in enumerate(batches):
+            self._progress("flood", done, len(batches))
+            for index, finding in zip(batch, self._flooded([ways[index] for index in batch]), strict=True):
+                results[index] = _with_rate(results[index], finding)
+        self._progress("flood", len(batches), len(batches))
         again = [index for index in able if results[index].outcome is not Outcome.OK]
         if len(again) <= _MOST_REPEATED:
             for done, index in enumerate(again):
@@ -124,16 +130,16 @@ class _Test:
     def _repeated(self, way: Way, former: WayResult) -> WayResult:
         """Measured once more, by itself; what was as asked the first time is kept."""
         rate = former.finding(Quantity.RATE)
-        others = [finding for finding in former.findings if finding is not rate]
         result = former
-        if former.why_not or any(finding.outcome in (Outcome.OFF, Outcome.NOT_MEASURED) for finding in others):
-            (result,) = self._probe([way])
-            result = replace(result, findings=(*result.findings, *([rate] if rate else [])))
-        if rate is None or rate.outcome in (Outcome.OFF, Outcome.NOT_MEASURED):
-            result = self._flooded(way, result)
+        if former.why_not or any(_is_wrong(finding) for finding in former.findings if finding is not rate):
+            (result,) = self._probed([way])
+            result = _with_rate(result, rate) if rate else result
+        if (rate is None or _is_wrong(rate)) and _takes_flood(way, result):
+            (rate,) = self._flooded([way])
+            result = _with_rate(result, rate)
         return result
 
-    def _probe(self, ways: Sequence[Way]) -> list[WayResult]:
+    def _probed(self, ways: Sequence[Way]) -> list[WayResult]:
         orders = [probes(way) for way in ways]
         results = []
         for way, order, seen in zip(ways, orders, self._observe(ways, orders), strict=True):
@@ -147,29 +153,12 @@ class _Test:
             results.append(judge_probes(way, order, figures, dropped=seen.dropped, busy_ratio=seen.busy_ratio))
         return results
 
-    def _flooded(self, way: Way, result: WayResult) -> WayResult:
-        """The result with the rate; without it where nothing gets through anyway."""
-        if result.why_not or way.asked.loss_ratio >= 1:
-            return result
-        order = flood(way)
-        (seen,) = self._observe([way], [order])
-        if seen.sent.why_not:
-            finding = Finding(
-                quantity=Quantity.RATE,
-                outcome=Outcome.NOT_MEASURED,
-                asked=way.rate_kbps,
-                note=f"{way.sender.node}: {seen.sent.why_not}",
-            )
-        else:
-            finding = judge_flood(
-                way,
-                flood_rate_kbps(seen.counts, order.milliseconds, order.size_bytes),
-                offered_kbps=seen.sent.frames * order.size_bytes * 8000 / max(seen.sent.microseconds, 1),
-                waited_ratio=seen.sent.waited_us / max(seen.sent.microseconds, 1),
-                busy_ratio=seen.busy_ratio,
-            )
-        others = tuple(each for each in result.findings if each.quantity is not Quantity.RATE)
-        return replace(result, findings=(*others, finding))
+    def _flooded(self, ways: Sequence[Way]) -> list[Finding]:
+        orders = [flood(way) for way in ways]
+        return [
+            _judged(way, order, seen)
+            for way, order, seen in zip(ways, orders, self._observe(ways, orders), strict=True)
+        ]
 
     def _observe(self, ways: Sequence[Way], orders: Sequence[Words]) -> list[_Seen]:
         """Sends as ordered on all of these ways of one pnode at once."""
@@ -201,21 +190,59 @@ class _Test:
         return [
             _Seen(
                 sightings=tuple(sightings),
-                counts=watched.counts,
+                counts=tuple(
+                    count
+                    for count in watched.counts
+                    if (count.node, count.interface) == (way.receiver.node, way.receiver.interface)
+                ),
                 sent=sent[number],
                 dropped=watched.dropped,
                 busy_ratio=watched.busy_ratio,
             )
-            for number, sightings in enumerate(by_way)
+            for number, (way, sightings) in enumerate(zip(ways, by_way, strict=True))
         ]
 
 
-def _batches(ways: Sequence[Way], able: Sequence[int]) -> list[list[int]]:
-    """Indexes of ways that are probed at once: of one pnode each."""
+def _judged(way: Way, order: Flood, seen: _Seen) -> Finding:
+    if seen.sent.why_not:
+        note = f"{way.sender.node}: {seen.sent.why_not}"
+        return Finding(quantity=Quantity.RATE, outcome=Outcome.NOT_MEASURED, asked=way.rate_kbps, note=note)
+    return judge_flood(
+        way,
+        flood_rate_kbps(seen.counts, order.milliseconds, order.size_bytes),
+        offered_kbps=seen.sent.frames * order.size_bytes * 8000 / max(seen.sent.microseconds, 1),
+        waited_ratio=seen.sent.waited_us / max(seen.sent.microseconds, 1),
+        busy_ratio=seen.busy_ratio,
+    )
+
+
+def _is_wrong(finding: Finding) -> bool:
+    return finding.outcome in (Outcome.OFF, Outcome.NOT_MEASURED)
+
+
+def _takes_flood(way: Way, result: WayResult) -> bool:
+    """Whether its rate can be measured: nothing gets through where all is to be lost."""
+    return not result.why_not and way.asked.loss_ratio < 1
+
+
+def _with_rate(result: WayResult, rate: Finding) -> WayResult:
+    return replace(result, findings=(*(each for each in result.findings if each.quantity is not Quantity.RATE), rate))
+
+
+def _batches(ways: Sequence[Way], able: Sequence[int], loads_kbps: Sequence[int]) -> list[list[int]]:
+    """Indexes of ways that are measured at once: of one pnode each, and no more load than leaves it quiet."""
     found: list[list[int]] = []
+    load = 0
     for index in able:
-        if not found or len(found[-1]) == _AT_ONCE or ways[found[-1][0]].pnode != ways[index].pnode:
+        load += loads_kbps[index]
+        if (
+            not found
+            or len(found[-1]) == _AT_ONCE
+            or ways[found[-1][0]].pnode != ways[index].pnode
+            or load > _QUIET_KBPS
+        ):
             found.append([])
+            load = loads_kbps[index]
         found[-1].append(index)
     return found
 

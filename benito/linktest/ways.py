@@ -9,7 +9,7 @@ from benito.captures import Watched, find_watched
 from benito.errors import UsageError
 from benito.model import Shaping
 from benito.names import ExperimentId
-from benito.plan import LinkPlan, PnodePlan, PortPlan, Realization
+from benito.plan import LinkPlan, PnodePlan, PortPlan
 
 #: A full Ethernet frame as queues count it.
 FRAME_BYTES = 1514
@@ -28,7 +28,7 @@ _LONGEST_PROBING_US = 10_000_000
 _FLOOD_MS, _LONGEST_FLOOD_MS = 1000, 5000
 _FEWEST_FLOOD_FRAMES = 100
 _SMALLEST_FLOOD_BYTES = 100
-_OVERLOAD, _OVERLOAD_KBPS = 1.25, 20_000
+_OVERLOAD, _OVERLOAD_KBPS = 1.25, 5_000
 #: What a link without a rate is given: as much as a sender has, in a moment.
 _FREE_FLOOD_MS, _FREE_FLOOD_KBPS = 200, 100_000_000
 
@@ -126,7 +126,7 @@ def _way(part: PnodePlan, link: LinkPlan, sender: PortPlan, receiver: PortPlan) 
         pnode=part.pnode,
         sender=sender,
         receiver=receiver,
-        halves=both if link.realization is Realization.BRIDGE else (sender.into.then(receiver.out_of),),
+        halves=both if link.realization.is_bridged else (sender.into.then(receiver.out_of),),
         why_not=f"the cable of {' and '.join(pulled)} is pulled" if pulled else "",
     )
 

@@ -319,8 +319,9 @@ class _Difference:
         link = self._observed.links.get(wanted.device)
         if link is None:
             return None
-        bridge = self._observed.links.get(wanted.bridge) if wanted.bridge else None
-        elsewhere = link.master_index not in (0, bridge.index if bridge else 0)
+        # A hypervisor plugs it into the LAN's bridge, also where the relay is to have it.
+        bridges = (self._observed.links.get(bridge.device) for bridge in self._desired.bridges)
+        elsewhere = link.master_index not in {0, *(bridge.index for bridge in bridges if bridge is not None)}
         ours = is_ours(link, self._desired.experiment, self._desired.group)
         if is_foreign(link, self._desired.experiment, self._desired.group) or (elsewhere and not ours):
             raise _taken(wanted.device)

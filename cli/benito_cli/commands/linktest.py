@@ -45,10 +45,11 @@ def linktest(
     else:
         linktesttables.print_linktest(Console(), done)
     if done.outcome is not Outcome.OK:
-        raise _complaint(done)
+        raise complaint(done)
 
 
-def _complaint(done: "LinkTest") -> "LinkError":
+def complaint(done: "LinkTest") -> "LinkError":
+    """The error that says which links are not as asked, or could not be measured in full."""
     from benito.errors import LinkError
     from benito.linktest import Outcome
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkways import counted, passed, seen, way_of
 
@@ -15,6 +15,7 @@ from benito.linktest.figures import (
     binomial_bounds,
     flood_rate_kbps,
     half_spread,
+    overtaking,
     probe_figures,
     quantile,
 )
@@ -32,6 +33,7 @@ def exactly(count: int, chance: Fraction, low: int, high: int) -> Fraction:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=60), st.integers(min_value=1, max_value=99))
 def test_bounds_hold_as_sure_as_promised_and_are_no_wider(count: int, percent: int) -> None:
     chance, tail = Fraction(percent, 100), Fraction(1 - CONFIDENCE).limit_denominator(10**6) / 2
@@ -43,6 +45,7 @@ def test_bounds_hold_as_sure_as_promised_and_are_no_wider(count: int, percent: i
     assert exactly(count, chance, most, count) > tail - tiny
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=1, max_value=2000), st.floats(min_value=0, max_value=1))
 def test_bounds_lie_around_what_is_expected(count: int, chance: float) -> None:
     least, most = binomial_bounds(count, chance, chance)
@@ -110,6 +113,24 @@ class TestProbes:
         found = probe_figures(way, passed(way, [10_000, 5, 9_100, 8]), 100)
         assert (found.overtook, found.timed, found.delays_us) == (2, 4, (9_100, 10_000))
 
+    @pytest.mark.parametrize("members", [2, 3])
+    @pytest.mark.parametrize("jitter_us", [0, 4_000, 9_000])
+    @pytest.mark.parametrize("reorder_ratio", [0.05, 0.4])
+    def test_how_many_are_told_to_overtake(self, members: int, jitter_us: int, reorder_ratio: float) -> None:
+        half = Shaping(delay_us=10_000, jitter_us=jitter_us, reorder_ratio=reorder_ratio)
+        way = way_of(half, half, lan=members > 2)
+        generator = random.Random(2)  # noqa: S311 - no secret
+
+        def delay(of: Shaping) -> float:
+            overtakes = generator.random() < of.reorder_ratio
+            return 0.0 if overtakes else of.delay_us + generator.uniform(-of.jitter_us, of.jitter_us)
+
+        count = 20_000
+        floor_us, low, high = overtaking(way)
+        share = sum(sum(map(delay, way.halves)) < floor_us for _ in range(count)) / count
+        assert low - 0.012 <= share <= high + 0.012
+        assert high - low < (0.1 if jitter_us < 9_000 or members == 2 else 0.4)
+
 
 class TestFloods:
     def test_a_steady_one(self) -> None:
@@ -125,6 +146,10 @@ class TestFloods:
     def test_something_small_before_it_does_not_begin_it(self) -> None:
         early = counted([50.0, *[0.0] * 60, *[10_000.0] * 50])
         assert flood_rate_kbps(early, 1000, 1000) == pytest.approx(10_000, rel=0.01)
+
+    def test_a_look_that_came_late_is_no_beginning(self) -> None:
+        counts = counted([10_000.0] * 50)
+        assert flood_rate_kbps(counts[:25] + counts[45:], 1000, 1000) == pytest.approx(10_000, rel=0.01)
 
     def test_a_slow_one_is_told_from_all_of_it(self) -> None:
         assert flood_rate_kbps(counted([64.0] * 50), 1000, 100) == pytest.approx(64, rel=0.05)

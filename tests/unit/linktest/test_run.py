@@ -67,11 +67,11 @@ class PlayedLinks(FakeLinks):
             pass
         told, self.nodes.told = self.nodes.told, []
         if not order.each:
-            (receiver, interface), (_, words) = order.at[0], told[0]
-            rate = self.rates_kbps.get(receiver, [])
-            return Watched(
-                counts=tuple(self._counts(receiver, interface, rate.pop() if rate else 10_000, int(words[9])))
-            )
+            counts = []
+            for (receiver, interface), (_, words) in zip(order.at, told, strict=True):
+                rate = self.rates_kbps.get(receiver, [])
+                counts += self._counts(receiver, interface, rate.pop() if rate else 10_000, int(words[9]))
+            return Watched(counts=tuple(counts))
         found: list[Sighting] = []
         for sender, words in told:
             found += self._probes(plan, sender, words)
@@ -141,10 +141,20 @@ def test_all_links_both_ways_are_ok_where_they_do_as_asked(world: World) -> None
     assert {finding.quantity for finding in done.ways[0].findings} == {Quantity.DELAY, Quantity.LOSS, Quantity.RATE}
 
 
-def test_probes_go_together_and_floods_one_by_one(world: World) -> None:
+def test_probes_go_together_and_slow_floods_too(world: World) -> None:
     world.test()
-    assert [(order.each, len(order.at)) for order in world.links.orders] == [(True, 6), *[(False, 1)] * 6]
-    assert len({order.run for order in world.links.orders}) == 7
+    assert [(order.each, len(order.at)) for order in world.links.orders] == [(True, 6), (False, 6)]
+    assert len({order.run for order in world.links.orders}) == 2
+
+
+def test_fast_floods_go_alone_and_no_more_than_eight_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.controller.down(STAR)
+    fast = star(5, shaping=Shaping(rate_kbps=100_000))
+    world.controller.up(experiment(fast, default_kind=Kind.PROCESS), data=b"")
+    world.test()
+    orders = [(order.each, len(order.at)) for order in world.links.orders[:12]]
+    assert orders == [(True, 8), (True, 2), *[(False, 1)] * 10]
 
 
 def test_only_some_links(world: World) -> None:
@@ -157,7 +167,7 @@ def test_what_was_off_once_is_measured_again_by_itself(world: World) -> None:
     world.links.late_us = {"n-1": [5_000]}
     world.links.rates_kbps = {"n-2": [5_000]}
     assert world.test().outcome is Outcome.OK
-    assert [(order.each, len(order.at)) for order in world.links.orders[7:]] == [(True, 2), (False, 1)]
+    assert [(order.each, len(order.at)) for order in world.links.orders[2:]] == [(True, 2), (False, 1)]
 
 
 def test_what_stays_off_is_off(world: World) -> None:

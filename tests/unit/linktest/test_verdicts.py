@@ -100,14 +100,16 @@ class TestDoubt:
     way = way_of(Shaping(delay_us=10_000))
 
     def test_a_busy_machine_is_no_proof_against_the_link(self) -> None:
-        result = judged(self.way, self.late, busy_ratio=0.97)
+        result = judged(self.way, [*self.late[:150], *[10_000.0] * 50], busy_ratio=0.97)
         finding = result.finding(Quantity.DELAY)
         assert finding is not None
         assert (finding.outcome, finding.note) == (NOT, "this machine was busy, 97% of its cores")
         assert result.outcome is NOT
 
-    def test_but_it_makes_no_delay_shorter(self) -> None:
+    def test_but_it_makes_no_delay_shorter_nor_all_longer_nor_loses(self) -> None:
         assert judged(self.way, self.early, busy_ratio=0.97).outcome is OFF
+        assert judged(self.way, self.late, busy_ratio=0.97).outcome is OFF
+        assert of(judged(self.way, [None] * 9 + [10_000.0] * 191, busy_ratio=0.97), Quantity.LOSS) is OFF
 
     def test_what_was_not_seen_is_no_proof_either(self) -> None:
         result = judged(way_of(), [None] * 5 + [5.0] * 195, dropped=5)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from builders import STAR
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from linkways import plan_of, way_of
 
@@ -28,6 +28,7 @@ def test_a_link_is_measured_both_ways_and_a_lan_around() -> None:
     assert ends(plan, "lan") == [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=2, max_value=40))
 def test_each_half_of_a_lan_is_met_once(members: int) -> None:
     names = " ".join(f"n{index}" for index in range(members))
@@ -94,6 +95,7 @@ class TestDatagrams:
         assert probes(way_of(Shaping(loss_ratio=0.05))).count == 600
         assert probes(way_of(Shaping(loss_ratio=0.0001))).count == 2000
 
+    @settings(deadline=None)
     @given(st.integers(min_value=8, max_value=10_000_000))
     def test_no_probe_waits_for_another_nor_the_user_for_minutes(self, rate_kbps: int) -> None:
         way = way_of(Shaping(rate_kbps=rate_kbps), lan=True)
@@ -102,6 +104,7 @@ class TestDatagrams:
         assert order.count >= 20
         assert order.seconds <= 10 or order.count == 20
 
+    @settings(deadline=None)
     @given(st.integers(min_value=64, max_value=10_000_000), st.sampled_from([0.0, 0.2]))
     def test_a_flood_is_more_than_the_link_takes(self, rate_kbps: int, loss_ratio: float) -> None:
         order = flood(way_of(Shaping(rate_kbps=rate_kbps, loss_ratio=loss_ratio)))

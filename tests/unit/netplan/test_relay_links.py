@@ -128,6 +128,20 @@ def test_a_port_of_a_machine_is_carried_once_it_is_there(plan_of: Plans) -> None
     assert not any(op.startswith("relay") for op in ops)
 
 
+def test_a_port_that_a_hypervisor_plugged_into_the_bridge_is_taken_out_of_it(plan_of: Plans, world_of: Worlds) -> None:
+    plan = plan_of({"lan": "a b c"}, kinds={"b": Kind.QEMU}, shaped={"lan": (LEG, LEG)})
+    world = world_of(plan, WITHOUT_NETEM)
+    for port in world.desired.ports:
+        world = world.change(port.device, shut=True)
+    device = next(port.device for port in world.desired.ports if port.inside is None and port.relayed)
+    bridge = world.observed.links[plan.links[0].bridge]
+    world = world.change(device, master_index=bridge.index, group=0, altnames=())
+    assert [op.split(" (")[0] for op in told(world)] == [
+        f"mark {device} as {next(port.altname for port in world.desired.ports if port.device == device)}",
+        f"unplug {device}",
+    ]
+
+
 def test_a_pulled_cable_takes_the_host_side_down(plan_of: Plans, world_of: Worlds) -> None:
     plan = plan_of({"l": "a b"}, shaped={"l": (Shaping(rate_kbps=1000), Shaping())})
     world = world_of(plan)
