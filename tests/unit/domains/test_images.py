@@ -122,3 +122,12 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(HypervisorError):
         build_micro(paths)
     assert [path.name for path in paths.images.iterdir()] == [".lock"]
+
+
+def test_a_kernel_that_apt_does_not_know_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = kernel._kernel_packages()
+    monkeypatch.setattr(kernel, "META_PACKAGES", ("linux-image-that-nobody-has", *kernel.META_PACKAGES))
+    assert kernel._kernel_packages() == known
+    monkeypatch.setattr(kernel, "META_PACKAGES", ("linux-image-that-nobody-has",))
+    with pytest.raises(HypervisorError, match="knows none"):
+        kernel._kernel_packages()
