@@ -30,6 +30,7 @@ from benito.segmentstore import SegmentStore
 from benito.status import BootStatus, ExperimentStatus, NodeStatus
 from benito.store import ExperimentState, Record, Store, already_there, missing
 from benito.testbeds.local import LocalTestbed, refusal
+from benito.trunks import trunk_refusal
 
 _POLL_SECONDS = 0.25
 
@@ -60,7 +61,8 @@ class Controller:
 
     def lacks(self, experiment: Experiment) -> Sequence[Lack]:
         """What the testbed is missing for it. Raises EmbeddingError or TestbedError where it cannot be at all."""
-        if (error := refusal(experiment)) is not None:
+        unjoined = trunk_refusal(experiment.embedding, experiment.site.network)
+        if (error := refusal(experiment) or unjoined) is not None:
             raise error
         return [
             lack
@@ -129,6 +131,9 @@ class Controller:
             progress("boot", sum(report.status.boot is BootStatus.BOOTED for report in reports), len(reports))
             waiting = any(report.status.boot in (BootStatus.RUNNING, None) for report in reports)
             if not waiting or time.monotonic() > deadline:
+                # The boot itself kept the pnodes busy: what is measured is measured from now on.
+                for pnode in dict.fromkeys(report.pnode for report in reports):
+                    self._testbed.node_manager(pnode).note_load(experiment)
                 return reports
             time.sleep(_POLL_SECONDS)
 

@@ -112,7 +112,7 @@ class HypervisorError(BenitoError):
 
 
 class LinkError(BenitoError):
-    """A link could not be made as the file says."""
+    """A link could not be made as the file says, or is found to do otherwise."""
 
     exit_code = 6
 

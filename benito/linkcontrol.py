@@ -80,12 +80,15 @@ class LinkControl:
             return done
 
     def health(self, experiment: ExperimentId) -> LinksHealth:
-        """How the links are, over all pnodes; what cannot be found out is said there."""
+        """How the links of what is up are, over all pnodes; what cannot be found out is said there."""
         record = self._store.get(experiment)
+        if record.state is not ExperimentState.ACTIVE:
+            return LinksHealth(unknown=(f"{record.id} is {record.state}, not up",))
         found = LinksHealth()
         for part in record.parts():
             manager = self._testbed.node_manager(part.pnode)
             if not manager.knows(record.id):
+                found = found.joined(LinksHealth(unknown=(f"{part.pnode} knows nothing of {record.id}",)))
                 continue
             try:
                 found = found.joined(manager.health(record.id))

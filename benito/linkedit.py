@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from benito.errors import UsageError
 from benito.impairments import fault_of
-from benito.model import Kind, Shaping, half_loss
-from benito.plan import ExperimentPlan, LinkPlan, PortPlan, Realization
+from benito.model import Queue, Shaping, half_loss
+from benito.plan import ExperimentPlan, LinkPlan, PortPlan
+from benito.realization import realization_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +104,7 @@ def _link(link: LinkPlan, change: LinkChange, *, is_link: bool) -> LinkPlan:
         meant = {change.source} if change.source is not None else {port.node for port in link.ports}
         down = down | meant if change.down else down - meant
     made = replace(link, ports=ports, down=tuple(port.node for port in ports if port.node in down))
-    return replace(made, realization=_realization(made))
-
-
-def _realization(link: LinkPlan) -> Realization:
-    """A direct link that is shaped or pulled becomes a wire, and stays one: to make it direct again would cut it."""
-    clear = all(port.into.is_clear and port.out_of.is_clear and port.kind is Kind.PROCESS for port in link.ports)
-    if link.realization is Realization.DIRECT and not (clear and not link.down):
-        return Realization.WIRE
-    return link.realization
+    return replace(made, realization=realization_after(made))
 
 
 def _link_sides(port: PortPlan, change: LinkChange) -> PortPlan:
@@ -123,16 +116,25 @@ def _link_sides(port: PortPlan, change: LinkChange) -> PortPlan:
         sends, receives = change.source in (None, port.node), target_of_other
     into = _with(port.into, change) if sends else port.into
     out_of = _without(port.out_of, change) if receives else port.out_of
-    return replace(port, into=into, out_of=out_of)
+    return replace(port, into=into, out_of=out_of, queue=_queue(port, change) if sends else port.queue)
 
 
 def _lan_sides(port: PortPlan, change: LinkChange) -> PortPlan:
     if change.source is None and change.target is None:
         half = _halved(change)
-        return replace(port, into=_with(port.into, half), out_of=_with(port.out_of, half))
-    into = _with(port.into, change) if port.node == change.source else port.into
+        queue = _queue(port, change)
+        return replace(port, into=_with(port.into, half), out_of=_with(port.out_of, half), queue=queue)
+    sends = port.node == change.source
+    into = _with(port.into, change) if sends else port.into
     out_of = _with(port.out_of, change) if port.node == change.target else port.out_of
-    return replace(port, into=into, out_of=out_of)
+    return replace(port, into=into, out_of=out_of, queue=_queue(port, change) if sends else port.queue)
+
+
+def _queue(port: PortPlan, change: LinkChange) -> Queue:
+    """A length in packets also ends one in bytes, which would go before it."""
+    if change.queue_packets is None:
+        return port.queue
+    return replace(port.queue, limit=change.queue_packets, in_bytes=False)
 
 
 def _halved(change: LinkChange) -> LinkChange:
@@ -160,18 +162,26 @@ def _without(half: Shaping, change: LinkChange) -> Shaping:
     return replace(half, **{name: getattr(_NEUTRAL, name) for name in given})
 
 
-def ways(plan: ExperimentPlan, lan: str) -> Iterator[tuple[PortPlan, PortPlan, Shaping]]:
-    """Who sends to whom over the link, and what happens to it on the way, over all pnodes."""
-    ports = [port for part in plan.pnodes for link in part.links if link.lan == lan for port in link.ports]
-    for sender in ports:
-        for receiver in ports:
-            if receiver is not sender:
-                yield sender, receiver, sender.into.then(receiver.out_of)
+def ports_of(plan: ExperimentPlan, lan: str) -> list[PortPlan]:
+    """Its members, over all pnodes."""
+    return [port for part in plan.pnodes for link in part.links if link.lan == lan for port in link.ports]
+
+
+def distinct_ways(ports: Sequence[PortPlan]) -> Iterator[tuple[PortPlan, Shaping]]:
+    """All that happens to packets between any two members, each once, with one member whose packets it happens to."""
+    senders: dict[Shaping, list[PortPlan]] = {}
+    receivers: dict[Shaping, list[PortPlan]] = {}
+    for port in ports:
+        senders.setdefault(port.into, []).append(port)
+        receivers.setdefault(port.out_of, []).append(port)
+    for into, several in senders.items():
+        for out_of, others in receivers.items():
+            if len(several) > 1 or len(others) > 1 or several[0] is not others[0]:
+                yield several[0], into.then(out_of)
 
 
 def _check_ways(plan: ExperimentPlan, lan: str) -> None:
-    faults = dict.fromkeys(
-        f"from {sender.node}: {fault}" for sender, _, way in ways(plan, lan) if (fault := fault_of(way)) is not None
-    )
+    ways = distinct_ways(ports_of(plan, lan))
+    faults = dict.fromkeys(f"from {sender.node}: {fault}" for sender, way in ways if (fault := fault_of(way)))
     if faults:
         raise UsageError(f"{lan}: {'; '.join(faults)}", hint="give the delay with it, or less of the other")

@@ -45,6 +45,10 @@ class StatePaths:
         """The last plan that this pnode was given."""
         return self.experiment(experiment) / "plan.json"
 
+    def load(self, experiment: ExperimentId) -> Path:
+        """The pnode's counters when the experiment had come up (`benito.hostload`)."""
+        return self.experiment(experiment) / "load.json"
+
     def node(self, experiment: ExperimentId, node: str) -> Path:
         """All that this pnode keeps of a node."""
         return self.experiment(experiment) / "nodes" / node

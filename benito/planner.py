@@ -207,13 +207,13 @@ def plan_experiment(
 ) -> ExperimentPlan:
     """Every pnode's part. `slot` numbers the controller's experiments; it decides the containers' user ids.
 
-    `segments` has the id of each LAN that is cut; without, ids that are good for looking at the plan only. Raises
-    TestbedError where pnodes have no addresses for VXLAN.
+    `segments` has the id of each LAN that is cut. Raises TestbedError where pnodes have no addresses for VXLAN. Without
+    ids it is a plan to be looked at only: with some ids, and with the addresses that there are.
     """
-    if (error := trunk_refusal(experiment.embedding, experiment.site.network)) is not None:
-        raise error
     if segments is None:
         segments = assign(experiment.embedding.cut_lans, experiment.site.network)
+    elif (error := trunk_refusal(experiment.embedding, experiment.site.network)) is not None:
+        raise error
     work = _PnodePlanner(experiment, segments, generation=generation, slot=slot)
     return ExperimentPlan(
         experiment=experiment.id,

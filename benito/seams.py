@@ -6,13 +6,15 @@ A driver touches only what carries the experiment's mark; every method can be cu
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import NodePlan, PnodePlan
 from benito.segments import Segment
 from benito.status import NodeStatus
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,30 +31,53 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """What passed the host-side end of a node's interface since it was made: sent by the node, and given to it."""
+
+    node: str
+    interface: str
+    sent_packets: int
+    sent_bytes: int
+    received_packets: int
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinksHealth:
-    """How links are: `count` of them; `broken` has, by link, what is missing or differs; `relayed` are the relay's.
+    """How links are: `count` of them; `broken` has, by link, what is missing or differs, `others` what of that is no
+    single link's. `shapers` says, by link, what shapes it (htb, netem, the relay), `relayed` which are the relay's,
+    `down` where cables are pulled, as planned; `passed` has what went over those that have a host side.
 
     `suspect` says why what was measured meanwhile may be wrong, `unknown` what could not be found out.
     """
 
     count: int = 0
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
     relayed: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
+    shapers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    passed: Mapping[str, tuple[Passed, ...]] = field(default_factory=dict)
     suspect: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
     def joined(self, other: "LinksHealth") -> "LinksHealth":
         """Both pnodes' together; a link on both counts once for each."""
-        broken = {
-            lan: (*self.broken.get(lan, ()), *other.broken.get(lan, ())) for lan in {**self.broken, **other.broken}
-        }
         return LinksHealth(
             count=self.count + other.count,
-            broken=broken,
+            broken=_joined(self.broken, other.broken),
+            others=(*self.others, *other.others),
             relayed=tuple(dict.fromkeys((*self.relayed, *other.relayed))),
+            down=tuple(dict.fromkeys((*self.down, *other.down))),
+            shapers={lan: tuple(dict.fromkeys(words)) for lan, words in _joined(self.shapers, other.shapers).items()},
+            passed=_joined(self.passed, other.passed),
             suspect=(*self.suspect, *other.suspect),
             unknown=(*self.unknown, *other.unknown),
         )
+
+
+def _joined(first: Mapping[str, tuple[_T, ...]], second: Mapping[str, tuple[_T, ...]]) -> dict[str, tuple[_T, ...]]:
+    return {lan: (*first.get(lan, ()), *second.get(lan, ())) for lan in {**first, **second}}
 
 
 class Op(Protocol):

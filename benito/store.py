@@ -107,10 +107,10 @@ def missing(experiment: ExperimentId) -> ExperimentMissing:
 
 def already_there(record: Record) -> ExperimentExists:
     """The error that says so."""
-    return ExperimentExists(
-        f"experiment {record.id} exists already ({record.state})",
-        hint=f"choose another --name, or take it down first: benito down {record.id}",
-    )
+    hint = f"choose another --name, or take it down first: benito down {record.id}"
+    if record.state is ExperimentState.ACTIVE:
+        hint += f"; `benito repair {record.id}` mends what is broken in it"
+    return ExperimentExists(f"experiment {record.id} exists already ({record.state})", hint=hint)
 
 
 class Store:

@@ -11,6 +11,7 @@ from benito.errors import TestbedError
 from benito.model import Kind, Lan, Member
 from benito.names import digest
 from benito.plan import Realization
+from benito.realization import realization
 from benito.site import BridgeStyle, Network, TrunkKind
 
 #: The kernel's limit of ports on one bridge.
@@ -28,20 +29,6 @@ class Endpoint:
     address: IPv4Address | None
 
 
-def realization(lan: Lan, here: Sequence[Member], kinds: Mapping[str, Kind | None]) -> Realization:
-    """How a LAN is made on a pnode that has the members `here`: without a bridge wherever two ends allow it.
-
-    A trunk is an end too: the one member here and the trunk are wired to each other, whatever there is elsewhere.
-    """
-    is_cut = len(here) < len(lan.members)
-    if len(here) + is_cut != 2:
-        return Realization.BRIDGE
-    clear = all(member.into.is_clear and member.out_of.is_clear for member in here)
-    if clear and not is_cut and all(kinds[member.node] is Kind.PROCESS for member in here):
-        return Realization.DIRECT
-    return Realization.WIRE
-
-
 def realizations(
     lans: Sequence[Lan], embedding: Embedding, kinds: Mapping[str, Kind | None], network: Network
 ) -> Mapping[str, Mapping[str, Realization]]:
@@ -54,7 +41,12 @@ def realizations(
         here: dict[str, list[Member]] = {}
         for member in lan.members:
             here.setdefault(home[member.node], []).append(member)
-        found[lan.name] = {pnode: realization(lan, here[pnode], kinds) for pnode in sorted(here, key=order.__getitem__)}
+        found[lan.name] = {
+            pnode: realization(
+                [(member.into, member.out_of, kinds[member.node]) for member in here[pnode]], is_cut=len(here) > 1
+            )
+            for pnode in sorted(here, key=order.__getitem__)
+        }
         for pnode, how in found[lan.name].items():
             ports[pnode] += (len(here[pnode]) + (len(here) > 1)) * (how is Realization.BRIDGE)
     if network.bridges is BridgeStyle.VLAN_AWARE:

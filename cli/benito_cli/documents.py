@@ -7,6 +7,7 @@ from benito.controller import NodeReport
 from benito.execute import Outcome
 from benito.model import Shaping
 from benito.planner import Experiment
+from benito.seams import LinksHealth
 from benito.store import Record
 from benito.testbeds.local import refusal
 from benito_cli.made import Made
@@ -83,24 +84,40 @@ def _shaping(shaping: Shaping) -> Document:
     }
 
 
-def status_document(reports: Sequence[NodeReport]) -> list[Document]:
-    """A list of nodes, each with how it is."""
-    return [
-        {
-            "experiment": str(report.experiment),
-            "node": report.node,
-            "dns_name": report.dns_name,
-            "kind": report.kind,
-            "hypervisor": report.hypervisor,
-            "pnode": report.pnode,
-            "addresses": [str(address) for address in report.addresses],
-            "status": report.status.boot,
-            "exit_code": report.status.exit_code,
-            "start_command_seconds": report.status.start_seconds,
-            "reason": report.status.reason,
-        }
-        for report in reports
-    ]
+def status_document(reports: Sequence[NodeReport], health: Mapping[str, LinksHealth]) -> Document:
+    """All nodes, each with how it is; by experiment, how the links are as a whole."""
+    return {
+        "nodes": [
+            {
+                "experiment": str(report.experiment),
+                "node": report.node,
+                "dns_name": report.dns_name,
+                "kind": report.kind,
+                "hypervisor": report.hypervisor,
+                "pnode": report.pnode,
+                "addresses": [str(address) for address in report.addresses],
+                "status": report.status.boot,
+                "exit_code": report.status.exit_code,
+                "start_command_seconds": report.status.start_seconds,
+                "reason": report.status.reason,
+            }
+            for report in reports
+        ],
+        "links": {experiment: health_document(links) for experiment, links in health.items()},
+    }
+
+
+def health_document(health: LinksHealth) -> Document:
+    """How many links there are, which are not as planned, and why what was measured may be wrong."""
+    return {
+        "links": health.count,
+        "broken": {lan: list(said) for lan, said in health.broken.items()},
+        "others": list(health.others),
+        "relayed": list(health.relayed),
+        "down": list(health.down),
+        "suspect": list(health.suspect),
+        "unknown": list(health.unknown),
+    }
 
 
 def list_document(records: Sequence[Record]) -> list[Document]:

@@ -1,14 +1,16 @@
 """Links that are up, as tables and documents."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 
 from benito.linkcontrol import Done
-from benito.linkedit import ways
-from benito.model import Shaping
-from benito.plan import ExperimentPlan, LinkPlan
-from benito.seams import LinksHealth
+from benito.linkedit import distinct_ways, ports_of
+from benito.model import DEFAULT_QUEUE, Queue, QueueKind, Shaping
+from benito.plan import ExperimentPlan, LinkPlan, PortPlan
+from benito.seams import LinksHealth, Passed
+from benito_cli.documents import health_document
 from benito_cli.grid import add_row, new_table
 from benito_cli.text import plain
 
@@ -29,37 +31,66 @@ def print_links(console: Console, plan: ExperimentPlan, health: LinksHealth, onl
     """A row per link, or all about one."""
     table = new_table(str(plan.experiment), "link", "members", "rate", "delay", "loss and more", "made as", "state")
     for lan, parts in links_of(plan, only).items():
-        shapings = list(dict.fromkeys(way for _, _, way in ways(plan, lan)))
+        ports = [port for _, link in parts for port in link.ports]
+        shapings = list(dict.fromkeys(way for _, way in distinct_ways(ports)))
         columns = (_span(map(_rate, shapings)), _span(map(_delay, shapings)), _span(map(_rest, shapings)))
-        members = " ".join(port.node for _, link in parts for port in link.ports)
+        members = " ".join(port.node for port in ports)
         add_row(table, lan, members, *columns, _made(lan, parts, health), _state(parts, health))
     console.print(table)
     if only is not None:
-        _print_ways(console, plan, only)
+        _print_ways(console, ports_of(plan, only), only)
+        _print_passed(console, health.passed.get(only, ()))
     for lan, said in health.broken.items():
         if only in (None, lan):
             for words in said if only else said[:_SHOWN]:
                 console.print(plain(f"{lan}: {words}", "red"), soft_wrap=True)
-    for words in (*health.suspect, *health.unknown):
-        console.print(plain(words, "yellow"), soft_wrap=True)
+    for words in health.others if only is None else ():
+        console.print(plain(words, "red"), soft_wrap=True)
+    if health.broken or health.others:
+        console.print(plain(f"`benito repair {plan.experiment}` mends it", "bold"), soft_wrap=True)
+    _print_doubts(console, health)
 
 
-def _print_ways(console: Console, plan: ExperimentPlan, lan: str) -> None:
-    table = new_table(None, "from", "to", "rate", "delay", "loss and more", "queue")
-    for sender, receiver, way in ways(plan, lan):
-        waiting = f"{way.queue_packets} packets" if way.queue_packets is not None else f"{sender.queue.limit} packets"
-        if sender.queue.in_bytes:
-            waiting = f"{sender.queue.limit} bytes"
-        kind = "" if sender.queue.kind == "DropTail" else f", {sender.queue.kind}"
-        cells = (_rate(way), _delay(way), _rest(way), f"{waiting}{kind}" if way.rate_kbps is not None else "")
-        add_row(table, sender.node, receiver.node, *cells)
+def _print_passed(console: Console, passed: Sequence[Passed]) -> None:
+    if not passed:
+        return
+    table = new_table(None, "node", "sent", "bytes", "received", "bytes")
+    for each in passed:
+        counters = (each.sent_packets, each.sent_bytes, each.received_packets, each.received_bytes)
+        add_row(table, f"{each.node}:{each.interface}", *(f"{counter:,}" for counter in counters))
     console.print(table)
+
+
+def _print_ways(console: Console, ports: Sequence[PortPlan], lan: str) -> None:
+    table = new_table(None, "from", "to", "rate", "delay", "loss and more", "queue")
+    for sender, receiver, way, queue in _ways(ports, lan):
+        waits = "" if way.rate_kbps is None else _waits(way, queue)
+        add_row(table, sender, receiver, _rate(way), _delay(way), _rest(way), waits)
+    console.print(table)
+
+
+def _ways(ports: Sequence[PortPlan], lan: str) -> Iterator[tuple[str, str, Shaping, Queue]]:
+    """From member to member of a link; of a LAN, whose pairs may be many, each member's way in and its way out."""
+    if len(ports) == 2:
+        for sender, receiver in (ports, ports[::-1]):
+            yield sender.node, receiver.node, sender.into.then(receiver.out_of), sender.queue
+        return
+    for port in ports:
+        yield port.node, lan, port.into, port.queue
+        yield lan, port.node, port.out_of, DEFAULT_QUEUE
+
+
+def _waits(way: Shaping, queue: Queue) -> str:
+    packets = queue.limit if way.queue_packets is None else way.queue_packets
+    kind = "" if queue.kind is QueueKind.DROP_TAIL else f", {queue.kind}"
+    return (f"{queue.limit:,} bytes" if queue.in_bytes else f"{packets:,} packets") + kind
 
 
 def _made(lan: str, parts: Sequence[tuple[str, LinkPlan]], health: LinksHealth) -> str:
     words = list(dict.fromkeys(str(link.realization) for _, link in parts))
     words += dict.fromkeys(f"{link.trunk.kind.upper()} {link.trunk.id}" for _, link in parts if link.trunk is not None)
-    return " + ".join(words) + (", relay" if lan in health.relayed else "")
+    by = health.shapers.get(lan, ())
+    return " + ".join(words) + (f", {' and '.join(by)}" if by else "")
 
 
 def _state(parts: Sequence[tuple[str, LinkPlan]], health: LinksHealth) -> str:
@@ -99,9 +130,12 @@ def links_document(plan: ExperimentPlan, health: LinksHealth, only: str | None =
                 "name": lan,
                 "parts": [_part(pnode, link) for pnode, link in parts],
                 "ways": [
-                    {"from": sender.node, "to": receiver.node, **_way(way)} for sender, receiver, way in ways(plan, lan)
+                    {"from": sender, "to": receiver, **_way(way, queue)}
+                    for sender, receiver, way, queue in _ways([port for _, link in parts for port in link.ports], lan)
                 ],
+                "shaped_by": list(health.shapers.get(lan, ())),
                 "relayed": lan in health.relayed,
+                "passed": [asdict(each) for each in health.passed.get(lan, ())],
                 "down": [node for _, link in parts for node in link.down],
                 "broken": list(health.broken.get(lan, ())),
             }
@@ -125,7 +159,7 @@ def _part(pnode: str, link: LinkPlan) -> Mapping[str, object]:
     }
 
 
-def _way(way: Shaping) -> Mapping[str, object]:
+def _way(way: Shaping, queue: Queue) -> Mapping[str, object]:
     return {
         "rate_kbps": way.rate_kbps,
         "delay_us": way.delay_us,
@@ -134,29 +168,34 @@ def _way(way: Shaping) -> Mapping[str, object]:
         "reorder_ratio": way.reorder_ratio,
         "duplicate_ratio": way.duplicate_ratio,
         "corrupt_ratio": way.corrupt_ratio,
-        "queue_packets": way.queue_packets,
-    }
-
-
-def health_document(health: LinksHealth) -> Mapping[str, object]:
-    """How links are as a whole."""
-    return {
-        "links": health.count,
-        "broken": {lan: list(said) for lan, said in health.broken.items()},
-        "suspect": list(health.suspect),
-        "unknown": list(health.unknown),
+        "queue": queue.kind,
+        "queue_limit": queue.limit if queue.in_bytes or way.queue_packets is None else way.queue_packets,
+        "queue_in_bytes": queue.in_bytes,
     }
 
 
 def print_health(console: Console, experiment: str, health: LinksHealth) -> None:
     """A line on links in a status, with what is wrong below."""
+    mends = f"; `benito repair {experiment}` mends that"
     if health.broken:
-        names = ", ".join(list(health.broken)[:_SHOWN]) + (" ..." if len(health.broken) > _SHOWN else "")
-        words = f"links: {len(health.broken)} of {health.count} not as planned: {names}; `benito repair {experiment}`"
-        console.print(plain(f"{words} mends them", "red"), soft_wrap=True)
+        words = f"links: {len(health.broken)} of {health.count} broken: {_examples(health)}{mends}"
+        console.print(plain(words, "red"), soft_wrap=True)
     elif health.count and not health.unknown:
         relay = f", {len(health.relayed)} by the relay" if health.relayed else ""
-        console.print(plain(f"links: {health.count} as planned{relay}"), soft_wrap=True)
+        pulled = f", {len(health.down)} with pulled cables" if health.down else ""
+        console.print(plain(f"links: {health.count} as planned{relay}{pulled}"), soft_wrap=True)
+    if health.others:
+        more = f" and {len(health.others) - 1} more" if len(health.others) > 1 else ""
+        console.print(plain(f"besides: to {health.others[0]}{more}{mends}", "red"), soft_wrap=True)
+    _print_doubts(console, health)
+
+
+def _examples(health: LinksHealth) -> str:
+    shown = [f"{lan}: to {said[0]}" for lan, said in list(health.broken.items())[:_SHOWN]]
+    return "; ".join(shown) + (" ..." if len(health.broken) > _SHOWN else "")
+
+
+def _print_doubts(console: Console, health: LinksHealth) -> None:
     for words in health.suspect:
         console.print(plain(f"suspect: {words}", "yellow"), soft_wrap=True)
     for words in health.unknown:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 
+from benito.checkup import Finding, judged, observe
 from benito.controller import Controller
 from benito.errors import UsageError
 from benito.model import Kind
@@ -12,10 +13,12 @@ from benito.planner import Experiment, plan_experiment
 from benito.seams import Progress
 from benito.store import Store
 from benito.testbeds.local import LocalTestbed
+from benito_domains.checkup import checkup as hypervisor_checkup
 from benito_domains.images.store import build_micro, find_image, known_images
 from benito_domains.lxc import LxcDriver
 from benito_domains.process import ProcessDriver
 from benito_domains.qemu import QemuDriver
+from benito_netplan.checkup import checkup as link_checkup
 from benito_netplan.driver import KernelLinkDriver
 from benito_netplan.probe import link_features
 from benito_netplan.shapers import told
@@ -31,6 +34,12 @@ def local_controller() -> Controller:
         {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: LxcDriver(paths), Kind.QEMU: QemuDriver(paths)},
     )
     return Controller(paths, Store(paths.store), LocalTestbed(manager))
+
+
+def examine_machine() -> list[Finding]:
+    """What this machine can do, and what may break experiments on it. Raises UsageError without root."""
+    _require_root()
+    return [*link_checkup(), *hypervisor_checkup(), *judged(observe())]
 
 
 def build_image(progress: Progress) -> str:

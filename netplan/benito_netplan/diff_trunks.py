@@ -6,6 +6,7 @@ from benito.errors import LinkError
 from benito.site import ETHERNET_MTU_BYTES, TrunkKind
 from benito_netplan import ops_trunks as ops
 from benito_netplan.marks import is_ours
+from benito_netplan.messages_trunks import VXLAN_PORT
 from benito_netplan.observe import Link, Observed
 from benito_netplan.observe_trunks import SeenTrunk
 from benito_netplan.ops import AddBridge
@@ -22,7 +23,8 @@ def settings(wanted: WantedTrunk, observed: Observed) -> SeenTrunk:
             f"the interface {wanted.interface} that {wanted.what} is to leave the pnode by is not there",
             hint="name the pnode's interface on the experiment network in the site file: interface",
         )
-    return SeenTrunk(kind=wanted.kind, id=wanted.id, interface=below.index, local=wanted.local)
+    port = VXLAN_PORT if wanted.kind is TrunkKind.VXLAN else None
+    return SeenTrunk(kind=wanted.kind, id=wanted.id, interface=below.index, local=wanted.local, port=port)
 
 
 def refuse_taken(wanted: WantedTrunk, desired: Desired, observed: Observed) -> None:
@@ -30,7 +32,7 @@ def refuse_taken(wanted: WantedTrunk, desired: Desired, observed: Observed) -> N
     right = settings(wanted, observed)
     for link in observed.links.values():
         seen = link.trunk
-        if seen is None or (seen.kind, seen.id) != (right.kind, right.id):
+        if seen is None or (seen.kind, seen.id, seen.port) != (right.kind, right.id, right.port):
             continue
         elsewhere = seen.kind is TrunkKind.VLAN and seen.interface != right.interface
         if not elsewhere and not is_ours(link, desired.experiment, desired.group):

@@ -30,6 +30,8 @@ from benito_netplan.shaping import Feature
 from benito_netplan.wanted import Desired
 
 RELAY_FOLDER = Path("/run/benito/relay")
+#: Of the calling thread's network namespace.
+_DEVICES = Path("/proc/thread-self/net/dev")
 _GONE = frozenset({errno.ENODEV, errno.ENXIO})
 
 
@@ -64,7 +66,7 @@ class KernelLinkDriver:
         """How the links are; ports that hypervisors make and that are not there are told by their nodes' status."""
         changes = [op for op in self.changes(plan) if isinstance(op, LinkOp)]
         counters = {device: seen.counters for device, seen in self._relay(plan.experiment).show().items()}
-        return health(plan, changes, probe.usable_features(plan), counters)
+        return health(plan, changes, probe.usable_features(plan), counters, _DEVICES.read_text())
 
     def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
         """Does it, in order. Raises LinkError."""

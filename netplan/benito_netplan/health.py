@@ -3,35 +3,74 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from benito.plan import LinkPlan, NodePlan, PnodePlan, Realization
-from benito.seams import LinksHealth
+from benito.seams import LinksHealth, Passed
 from benito_netplan import ops, ops_relay
 from benito_netplan.ops import LinkOp
+from benito_netplan.ops_trunks import SetInsideMtu
 from benito_netplan.pipes import relayed, shim_devices
 from benito_netplan.relay import PipeCounters
+from benito_netplan.shapers import shapers
 from benito_netplan.shaping import Feature
 
-#: What is no single link's: the control network, namespaces, routes.
-OTHERS = "the rest"
 #: So much of what passed may be late before what was measured is doubtful; less is a single turn of the scheduler.
 _LATE_RATIO = 0.01
 _LATE_LEAST = 20
+_COLUMNS = 10
 
 
 def health(
-    plan: PnodePlan, changes: Iterable[LinkOp], features: frozenset[Feature], counters: Mapping[str, PipeCounters]
+    plan: PnodePlan,
+    changes: Iterable[LinkOp],
+    features: frozenset[Feature],
+    counters: Mapping[str, PipeCounters],
+    devices: str = "",
 ) -> LinksHealth:
-    """What `changes`, those that the links need to be as planned, say of each; `counters` are the relay's."""
+    """What `changes`, those that the links need to be as planned, say of each.
+
+    `counters` are the relay's, `devices` is what /proc/net/dev says.
+    """
     places = _places(plan)
     broken: dict[str, list[str]] = {}
+    others: list[str] = []
     for op in changes:
-        lan = next((places[place] for place in _touched(op) if place in places), OTHERS)
-        broken.setdefault(lan, []).append(f"{op} ({op.reason})")
+        lan = next((places[place] for place in _touched(op) if place in places), None)
+        (others if lan is None else broken.setdefault(lan, [])).append(f"{op} ({op.reason})")
+    passed = dict(_passed(devices))
     return LinksHealth(
         count=len(plan.links),
         broken={lan: tuple(said) for lan, said in broken.items()},
+        others=tuple(others),
+        down=tuple(link.lan for link in plan.links if link.down),
         relayed=tuple(link.lan for link in plan.links if relayed(link, link.ports, features)),
+        shapers={link.lan: tuple(sorted(map(str, shapers(link, features)))) for link in plan.links},
+        passed={
+            link.lan: tuple(
+                Passed(node=port.node, interface=port.interface, **passed[port.device])
+                for port in link.ports
+                if port.device in passed
+            )
+            for link in plan.links
+        },
         suspect=tuple(_suspicions(places, counters)),
     )
+
+
+def _passed(devices: str) -> Iterator[tuple[str, dict[str, int]]]:
+    """Device -> its counters; what came in by a host-side end is what the node sent."""
+    for line in devices.splitlines():
+        name, _, numbers = line.partition(":")
+        columns = numbers.split()
+        if len(columns) >= _COLUMNS and columns[0].isdecimal():
+            sent_bytes, sent_packets, received_bytes, received_packets = (int(columns[at]) for at in (0, 1, 8, 9))
+            yield (
+                name.strip(),
+                {
+                    "sent_bytes": sent_bytes,
+                    "sent_packets": sent_packets,
+                    "received_bytes": received_bytes,
+                    "received_packets": received_packets,
+                },
+            )
 
 
 def _places(plan: PnodePlan) -> dict[str, str]:
@@ -61,7 +100,7 @@ def _touched(op: LinkOp) -> Iterator[str]:
             yield from (_inside(end.netns, end.name) for end in op.ends)
         case ops.SetInside():
             yield _inside(op.inside.netns, op.inside.name)
-        case ops.DeleteInside() | ops.SetAddress():
+        case ops.DeleteInside() | ops.SetAddress() | SetInsideMtu():
             yield _inside(op.netns, op.interface)
         case ops_relay.SetPipe():
             yield from (op.pipe.source, op.pipe.target)

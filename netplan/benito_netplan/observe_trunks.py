@@ -25,13 +25,14 @@ _ACCESS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenTrunk:
-    """A VLAN or VXLAN device's settings. `interface` is the index of the one below it; `usual` whether the rest is as
-    Benito sets it."""
+    """A VLAN or VXLAN device's settings. `interface` is the index of the one below it, `port` VXLAN's UDP port; `usual`
+    tells whether the rest is as Benito sets it."""
 
     kind: TrunkKind
     id: int
     interface: int
     local: IPv4Address | None = None
+    port: int | None = None
     usual: bool = True
 
 
@@ -44,15 +45,19 @@ def seen_trunk(kind: str, data: memoryview | None, below: int) -> SeenTrunk | No
         number, usual = _u16(found.get(_VLAN_ID)), _be16(found.get(_VLAN_PROTOCOL)) == messages.DOT1Q
         return SeenTrunk(kind=TrunkKind.VLAN, id=number, interface=below, usual=usual)
     usual = (
-        _be16(found.get(_PORT)) == messages.VXLAN_PORT
-        and u8(found.get(_LEARNING)) == 1
+        u8(found.get(_LEARNING)) == 1
         and u8(found.get(_TTL)) == messages.VXLAN_TTL
         and u8(found.get(_DF)) == 0
         and _GROUP not in found
     )
     local = IPv4Address(bytes(found[_LOCAL])) if _LOCAL in found else None
     return SeenTrunk(
-        kind=TrunkKind.VXLAN, id=u32(found.get(_ID)), interface=u32(found.get(_LINK)), local=local, usual=usual
+        kind=TrunkKind.VXLAN,
+        id=u32(found.get(_ID)),
+        interface=u32(found.get(_LINK)),
+        local=local,
+        port=_be16(found.get(_PORT)),
+        usual=usual,
     )
 
 

@@ -26,7 +26,18 @@ class Tier:
 
 @pytest.fixture(scope="module")
 def tier(guest: Guest, guest_skipped: dict[str, str]) -> Tier:
-    words = ("-m", "kernel and not e2e", "-q", "--color=no", "-p", "no:cacheprovider", "-p", "no:xdist", "--junitxml", REPORT)
+    words = (
+        "-m",
+        "kernel and not e2e",
+        "-q",
+        "--color=no",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--junitxml",
+        REPORT,
+    )
     outcome = guest.run(PYTEST, "tests/kernel", *words, seconds=SECONDS)
     report = etree.fromstring(guest.check("cat", REPORT).encode())
     for case in report.iter("testcase"):

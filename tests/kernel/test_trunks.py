@@ -434,25 +434,23 @@ class TestAwareBridge:
         assert one.ping(dns("a1"), "172.30.0.2")
         assert one.ping(dns("a1"), "172.30.0.3")
 
-    @pytest.mark.parametrize(
-        "damage",
-        [
-            "ip link set {bridge} type bridge vlan_filtering 0",
-            "bridge vlan delete dev {port} vid {vlan}",
-            "bridge vlan add dev {port} vid {other}",
-            "bridge vlan add dev {port} vid {vlan}",
-        ],
-    )
-    def test_what_was_changed_is_put_right(
-        self, vxlan: None, filtering: None, make_pnodes: MakePnodes, damage: str
-    ) -> None:
+    def test_what_was_changed_is_put_right(self, vxlan: None, filtering: None, make_pnodes: MakePnodes) -> None:
         one, _ = pnodes = make_pnodes()
         first, second = both = self.aware()
         make(pnodes, both)
         red, blue = link(first, "red"), link(first, "blue")
-        names = {"bridge": red.bridge, "port": red.ports[0].device, "vlan": red.vlan, "other": blue.vlan}
-        one.run(*damage.format(**names).split())
-        assert one.changes(first)
+        out, both_lans, tagged = (port.device for port in (red.ports[0], red.ports[1], blue.ports[0]))
+        trunk = trunk_device(first, "red")
+        repairs = {
+            f"bridge vlan delete dev {out} vid {red.vlan}": f"put {out} in VLAN {red.vlan}",
+            f"bridge vlan add dev {both_lans} vid {blue.vlan}": f"take {both_lans} out of VLAN {blue.vlan}",
+            f"bridge vlan add dev {tagged} vid {blue.vlan}": f"put {tagged} in VLAN {blue.vlan}",
+            f"bridge vlan delete dev {trunk} vid {red.vlan}": f"put {trunk} in VLAN {red.vlan}",
+            f"ip link set {red.bridge} type bridge vlan_filtering 0": f"make bridge {red.bridge} VLAN-aware",
+        }
+        for damage in repairs:
+            one.run(*damage.split())
+        assert sorted(one.changes(first)) == sorted(repairs.values())
         one.make(first)
         assert one.ping(dns("a1"), address(second, "b1"))
 

@@ -34,8 +34,8 @@ class Project:
         self.run("down", f"{self.name}/{name}")
 
     def status(self, name: str) -> dict[str, dict[str, Any]]:
-        nodes = json.loads(self.run("status", f"{self.name}/{name}", "--json").stdout)
-        return {node["node"]: node for node in nodes}
+        document = json.loads(self.run("status", f"{self.name}/{name}", "--json").stdout)
+        return {node["node"]: node for node in document["nodes"]}
 
     def inside(self, name: str, node: str, *command: str) -> str:
         """What a command prints in a node."""

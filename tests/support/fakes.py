@@ -5,26 +5,34 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
-from benito.plan import NodePlan, PnodePlan
+from benito.plan import LinkPlan, NodePlan, PnodePlan
 from benito.seams import Captured, CaptureOrder, Lack, LinksHealth
 from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus
 
 
+class FakeOp(str):
+    """What is done about the link of that name."""
+
+    reason = "it differs"
+
+
 class FakeLinks:
-    """Links that are there once they were applied."""
+    """Links that are there, as planned, once they were applied."""
 
     def __init__(self, lacks: Sequence[Lack] = ()) -> None:
         self.calls: list[str] = []
         self.plugged: set[str] = set()
+        self.made: dict[str, LinkPlan] = {}
         self.carried: set[Segment] = set()
         self._lacks = lacks
 
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
         return self._lacks
 
-    def changes(self, plan: PnodePlan) -> Sequence[str]:
-        return [link.lan for link in plan.links if link.lan not in self.plugged]
+    def changes(self, plan: PnodePlan) -> Sequence[FakeOp]:
+        differ = [link for link in plan.links if link.lan not in self.plugged or self.made[link.lan] != link]
+        return [FakeOp(link.lan) for link in differ]
 
     def health(self, plan: PnodePlan) -> LinksHealth:
         return LinksHealth(count=len(plan.links), broken=dict.fromkeys(self.changes(plan), ("it is not there",)))
@@ -32,6 +40,7 @@ class FakeLinks:
     def apply(self, plan: PnodePlan, ops: Sequence[str]) -> None:
         self.calls.append(f"plug {' '.join(ops)}")
         self.plugged.update(ops)
+        self.made.update((link.lan, link) for link in plan.links if link.lan in ops)
 
     def segments(self) -> Collection[Segment]:
         return self.carried

@@ -24,6 +24,8 @@ INIT = ROOT / "tests/guest/init.sh"
 MEMORY_MIB = 1024
 BOOT_SECONDS = 60
 END_SECONDS = 10
+#: The interface of a guest that has a tap, and the kernel's name of the driver behind it.
+CABLE = "vec0"
 #: A serial line takes no longer one.
 LONGEST_LINE_BYTES = 4000
 
@@ -53,14 +55,25 @@ def missing() -> str | None:
     return None
 
 
-class Guest:
-    """A running guest. To be used as a context manager, from one thread."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tap:
+    """A guest's cable: the tap `device`, which is there already, in the network namespace that `netns` has a file of.
 
-    def __init__(self) -> None:
+    The guest finds it as its interface CABLE.
+    """
+
+    device: str
+    netns: Path
+
+
+class Guest:
+    """A running guest, with a network of its own or at a tap. To be used as a context manager, from one thread."""
+
+    def __init__(self, tap: Tap | None = None) -> None:
         self._marker = f"guest-{secrets.token_hex(8)}"
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
-            _argv(self._marker),
+            _argv(self._marker, tap),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._console,
@@ -153,7 +166,7 @@ class Guest:
         return (seen[-8000:] + b"\nconsole:\n" + self._console.read()[-4000:]).decode(errors="replace")
 
 
-def _argv(marker: str) -> list[str]:
+def _argv(marker: str, tap: Tap | None) -> list[str]:
     """A chain of deaths: pytest's takes `unshare` with it, that takes process 1 of the namespace, that all others."""
     kernel = [
         str(KERNEL),
@@ -162,8 +175,10 @@ def _argv(marker: str) -> list[str]:
         *("con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1"),
         *("umid=guest", "uml_dir=/run/", "quiet"),
         *(f"benito.marker={marker}", f"benito.folder={ROOT}"),
+        *([f"{CABLE}:transport=tap,ifname={tap.device},depth=128,gro=1"] if tap else []),
     ]
     return [
+        *(("nsenter", f"--net={tap.netns}") if tap else ()),
         *("setpriv", "--pdeathsig", "KILL"),
         *("unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"),
         *("sh", "-c", _HOST_SIDE, "sh", *kernel),

@@ -1,4 +1,4 @@
-"""`benito status`: how the nodes are."""
+"""`benito status`: how the nodes are, and the links."""
 
 from typing import Annotated
 
@@ -14,17 +14,26 @@ def status(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show each node's status (running, booted, dead), its start command's exit code, pnode, kind and addresses."""
+    """Show each node's status (running, booted, dead), its start command's exit code, pnode, kind and addresses.
+
+    Below: whether the links are as planned, and why measurements may be wrong (a relay or a machine that was too busy).
+    """
     from benito.names import ExperimentId
-    from benito_cli import documents, tables, wiring
+    from benito_cli import documents, linktables, tables, wiring
 
     controller = wiring.local_controller()
     if experiment is None:
         names = [record.id for record in controller.experiments()]
     else:
         names = [ExperimentId.parse(experiment)]
-    reports = [report for name in names for report in controller.report(name)]
+    found = [(controller.report(name), controller.links.health(name)) for name in names]
     if json:
-        typer.echo(documents.to_text(documents.status_document(reports)))
-    else:
-        tables.print_status(Console(), reports)
+        reports = [report for nodes, _ in found for report in nodes]
+        health = {str(nodes[0].experiment): links for nodes, links in found if nodes}
+        typer.echo(documents.to_text(documents.status_document(reports, health)))
+        return
+    console = Console()
+    for reports, links in found:
+        tables.print_status(console, reports)
+        if reports:
+            linktables.print_health(console, str(reports[0].experiment), links)

@@ -54,7 +54,8 @@ def up(
         seconds = timeout if timeout is not None else _patience(experiment)
         reports = controller.wait_booted(experiment.id, seconds=seconds, progress=progress)
     if json:
-        typer.echo(documents.to_text(documents.status_document(reports)))
+        health = {str(experiment.id): controller.links.health(experiment.id)}
+        typer.echo(documents.to_text(documents.status_document(reports, health)))
     else:
         tables.print_status(Console(), reports)
     _print_lacks(notes, lacks)

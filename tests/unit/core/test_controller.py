@@ -14,6 +14,7 @@ from benito.errors import (
     HypervisorError,
     KernelFeatureMissing,
     StoreError,
+    TestbedError,
     UsageError,
 )
 from benito.execute import execute
@@ -22,7 +23,11 @@ from benito.model import Kind
 from benito.names import ExperimentId
 from benito.nodemanager import NodeManager
 from benito.paths import StatePaths
+from benito.planner import Experiment, resolve
+from benito.policy import Policy
 from benito.seams import Lack
+from benito.segments import Segment
+from benito.site import Network, PnodeType, Site, TrunkKind
 from benito.status import BootStatus
 from benito.store import ExperimentState, Store
 from benito.testbeds.local import LocalTestbed
@@ -180,3 +185,59 @@ def test_a_plan_of_another_version_stops_nobody_else(world: World) -> None:
         world.controller.status(STAR)
     world.controller.down(STAR)
     assert [record.id for record in world.controller.experiments()] == [other]
+
+
+class TestTrunkIds:
+    """On the local testbed no LAN is cut, so the experiment's embedding is made up."""
+
+    NETWORK = Network(trunk=TrunkKind.VLAN, vlans=((100, 101),))
+
+    @pytest.fixture(autouse=True)
+    def two_pnodes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One manager for whatever pnode: what is tried here is the order of things, not the testbed."""
+        monkeypatch.setattr("benito.controller.refusal", lambda _: None)
+        monkeypatch.setattr(LocalTestbed, "node_manager", lambda testbed, _: testbed._node_manager)
+
+    def cut(self, name: ExperimentId, lans: dict[str, str]) -> Experiment:
+        site = Site(name="two", pnode_types=(PnodeType(name="pc", count=2),), network=self.NETWORK)
+        return resolve(name, topology(lans), Policy(size=2, nodes_only=True), site)
+
+    def ids(self, world: World, name: ExperimentId) -> set[int]:
+        parts = world.store.get(name).parts()
+        return {link.trunk.id for part in parts for link in part.links if link.trunk}
+
+    def test_each_experiment_has_its_own_and_gives_it_back(self, world: World) -> None:
+        two = ExperimentId("lab", "two")
+        world.controller.up(self.cut(STAR, {"l": "a b"}), data=b"")
+        world.controller.up(self.cut(two, {"l": "a b"}), data=b"")
+        assert (self.ids(world, STAR), self.ids(world, two)) == ({100}, {101})
+        with pytest.raises(TestbedError, match="1 LANs are cut and need VLANs of their own"):
+            world.controller.up(self.cut(ExperimentId("lab", "three"), {"l": "a b"}), data=b"")
+        assert {record.id for record in world.controller.experiments()} == {STAR, two}
+        world.controller.down(STAR)
+        world.controller.up(self.cut(ExperimentId("lab", "three"), {"l": "a b"}), data=b"")
+        assert self.ids(world, ExperimentId("lab", "three")) == {100}
+
+    def test_what_a_pnode_still_carries_is_not_given_again(self, world: World) -> None:
+        world.controller.up(self.cut(STAR, {"l": "a b"}), data=b"")
+        world.links.carried = {Segment(TrunkKind.VLAN, 100)}
+        world.controller.down(STAR)
+        world.controller.up(self.cut(STAR, {"l": "a b"}), data=b"")
+        assert self.ids(world, STAR) == {101}
+        world.controller.down(STAR)
+        world.links.carried = set()
+        world.controller.up(self.cut(STAR, {"l": "a b"}), data=b"")
+        assert self.ids(world, STAR) == {100}
+
+    def test_pnodes_without_addresses_are_refused_before_anything_is_touched(self, world: World) -> None:
+        site = Site(name="two", pnode_types=(PnodeType(name="pc", count=2),))
+        tunnelled = resolve(STAR, topology({"l": "a b"}), Policy(size=2, nodes_only=True), site)
+        with pytest.raises(TestbedError, match="no experiment address of pnode-0000, pnode-0001"):
+            world.controller.up(tunnelled, data=b"")
+        assert not world.paths.store.exists()
+
+    def test_an_up_that_was_killed_keeps_its_ids(self, world: World) -> None:
+        world.controller.up(self.cut(STAR, {"l": "a b"}), data=b"")
+        world.store.begin(STAR, ExperimentState.ACTIVATING)
+        world.controller.up(self.cut(STAR, {"l": "a b"}), data=b"")
+        assert self.ids(world, STAR) == {100}

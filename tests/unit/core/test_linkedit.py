@@ -6,8 +6,8 @@ import pytest
 from builders import experiment, topology
 
 from benito.errors import UsageError
-from benito.linkedit import LinkChange, edited, find_link, ways
-from benito.model import Kind, Shaping
+from benito.linkedit import LinkChange, distinct_ways, edited, find_link, ports_of
+from benito.model import Kind, Queue, Shaping
 from benito.plan import ExperimentPlan, LinkPlan, Realization
 from benito.planner import plan_experiment
 
@@ -28,7 +28,8 @@ def link(plan: ExperimentPlan, name: str) -> LinkPlan:
 
 
 def between(plan: ExperimentPlan, lan: str) -> dict[str, Shaping]:
-    return {f"{sender.node}>{receiver.node}": way for sender, receiver, way in ways(plan, lan)}
+    ports = ports_of(plan, lan)
+    return {f"{a.node}>{b.node}": a.into.then(b.out_of) for a in ports for b in ports if a is not b}
 
 
 def test_a_links_values_hold_from_member_to_member() -> None:
@@ -58,6 +59,30 @@ def test_a_lans_members_have_halves_of_their_own() -> None:
 def test_a_rate_can_be_lifted() -> None:
     found = between(edited(planned(), LinkChange(link="link", rate_kbps=0)), "link")
     assert {(way.rate_kbps, way.delay_us) for way in found.values()} == {(None, 10_000)}
+
+
+def test_a_queue_in_packets_ends_one_in_bytes() -> None:
+    plan = planned()
+    (part,) = plan.pnodes
+    in_bytes = Queue(limit=9000, in_bytes=True)
+    links = tuple(
+        replace(each, ports=tuple(replace(port, queue=in_bytes) for port in each.ports)) for each in part.links
+    )
+    plan = replace(plan, pnodes=(replace(part, links=links),))
+    one_way = link(edited(plan, LinkChange(link="link", source="a", queue_packets=7)), "link")
+    assert [(port.queue.limit, port.queue.in_bytes, port.into.queue_packets) for port in one_way.ports] == [
+        (7, False, 7),
+        (9000, True, None),
+    ]
+    changed = link(edited(plan, LinkChange(link="lan", target="b", queue_packets=7)), "lan")
+    assert {port.queue for port in changed.ports} == {in_bytes}
+
+
+@pytest.mark.parametrize("lan", ["link", "lan"])
+def test_all_that_happens_between_members_is_found_once(lan: str) -> None:
+    plan = edited(planned(), LinkChange(link=lan, source="a", delay_us=1))
+    plan = edited(plan, LinkChange(link=lan, target="b", loss_ratio=0.5))
+    assert {way for _, way in distinct_ways(ports_of(plan, lan))} == set(between(plan, lan).values())
 
 
 def test_nothing_else_changes_but_the_generation() -> None:

@@ -9,8 +9,10 @@ from builders import experiment, topology
 from benito.model import Kind, Lan, Shaping, Topology
 from benito.plan import PnodePlan
 from benito.planner import plan_experiment
+from benito.site import TrunkKind
 from benito_netplan.desired import desired_links
 from benito_netplan.observe import Ipv6, Link, Observed, SeenNamespace
+from benito_netplan.observe_trunks import SeenTrunk
 from benito_netplan.probe import EVERY_FEATURE
 from benito_netplan.shaping import Feature
 from benito_netplan.wanted import Desired, WantedPort
@@ -84,6 +86,7 @@ def _world(plan: PnodePlan, features: frozenset[Feature] = EVERY_FEATURE) -> Wor
             up=True,
             ipv6=CONTROL if bridge.control else SILENT,
             plain_bridge=True,
+            aware_bridge=bridge.aware,
         )
     for ifb in desired.ifbs:
         links[ifb.device] = Link(
@@ -97,6 +100,27 @@ def _world(plan: PnodePlan, features: frozenset[Feature] = EVERY_FEATURE) -> Wor
         )
     for port in desired.ports:
         links[port.device] = _port(plan, port, links, inside)
+    for trunk in desired.trunks:
+        below = links.setdefault(trunk.interface, Link(index=100 + len(links), name=trunk.interface, up=True))
+        links[trunk.device] = Link(
+            index=100 + len(links),
+            name=trunk.device,
+            altnames=(trunk.altname,),
+            group=plan.group,
+            kind=trunk.kind,
+            master_index=links[trunk.bridge].index if trunk.bridge else 0,
+            up=True,
+            ipv6=SILENT,
+            mtu_bytes=trunk.mtu_bytes,
+            shut=trunk.relayed,
+            trunk=SeenTrunk(
+                kind=trunk.kind,
+                id=trunk.id,
+                interface=below.index,
+                local=trunk.local,
+                port=4789 if trunk.kind is TrunkKind.VXLAN else None,
+            ),
+        )
     for shim in desired.shims:
         near, behind = 100 + len(links), 101 + len(links)
         for device, altname, index, peer in (
@@ -125,8 +149,8 @@ def _world(plan: PnodePlan, features: frozenset[Feature] = EVERY_FEATURE) -> Wor
         desired=desired,
         observed=Observed(
             links=links,
-            queues={each.device: each.queue for each in (*desired.ifbs, *desired.ports) if each.queue},
-            redirects={port.device: port.redirect for port in desired.ports if port.redirect},
+            queues={each.device: each.queue for each in (*desired.ifbs, *desired.ports, *desired.trunks) if each.queue},
+            redirects={port.device: port.redirect for port in (*desired.ports, *desired.trunks) if port.redirect},
             namespaces={
                 namespace.netns: SeenNamespace(
                     netns=namespace.netns,
@@ -138,6 +162,8 @@ def _world(plan: PnodePlan, features: frozenset[Feature] = EVERY_FEATURE) -> Wor
             },
             guarded=True,
             pipes={pipe.source: pipe for pipe in desired.pipes} if desired.pipes else None,
+            peers={trunk.device: trunk.peers for trunk in desired.trunks},
+            accesses={device: frozenset({(vlan, True)}) for device, vlan in desired.accesses.items()},
         ),
     )
 
@@ -155,6 +181,7 @@ def _port(plan: PnodePlan, port: WantedPort, links: dict[str, Link], inside: dic
             up=True,
             mac=port.inside.mac,
             frames_only=port.frames_only,
+            mtu_bytes=port.mtu_bytes,
         )
     return Link(
         index=index,
@@ -167,6 +194,8 @@ def _port(plan: PnodePlan, port: WantedPort, links: dict[str, Link], inside: dic
         up=True,
         ipv6=SILENT,
         isolated=port.isolated,
+        mtu_bytes=port.mtu_bytes,
+        shut=port.relayed,
     )
 
 
