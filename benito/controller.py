@@ -22,8 +22,8 @@ from benito.model import Kind
 from benito.names import ExperimentId
 from benito.nodemanager import NodeManager, refuse_lacks
 from benito.paths import StatePaths
-from benito.plan import PnodePlan
-from benito.planner import Experiment, plan_experiment
+from benito.plan import ExperimentPlan, PnodePlan
+from benito.planner import Experiment, numbered, plan_experiment
 from benito.seams import Captured, CaptureOrder, Lack, Progress, quiet
 from benito.segments import Segment
 from benito.segmentstore import SegmentStore
@@ -61,14 +61,17 @@ class Controller:
 
     def lacks(self, experiment: Experiment) -> Sequence[Lack]:
         """What the testbed is missing for it. Raises EmbeddingError or TestbedError where it cannot be at all."""
+        return self._lacks(self._draft(experiment))
+
+    def _draft(self, experiment: Experiment) -> ExperimentPlan:
+        """The plan before anything is allocated for it."""
         unjoined = trunk_refusal(experiment.embedding, experiment.site.network)
         if (error := refusal(experiment) or unjoined) is not None:
             raise error
-        return [
-            lack
-            for part in plan_experiment(experiment).pnodes
-            for lack in self._testbed.node_manager(part.pnode).lacks(part)
-        ]
+        return plan_experiment(experiment)
+
+    def _lacks(self, plan: ExperimentPlan) -> Sequence[Lack]:
+        return [lack for part in plan.pnodes for lack in self._testbed.node_manager(part.pnode).lacks(part)]
 
     def up(self, experiment: Experiment, *, data: bytes, progress: Progress = quiet) -> Sequence[Lack]:
         """Swaps it in: returns when every node runs and every link is plugged, with what was allowed to be missing.
@@ -79,7 +82,8 @@ class Controller:
             former = self._store.find(experiment.id)
             if former is not None and (former.state is ExperimentState.ACTIVE or former.id != experiment.id):
                 raise already_there(former)
-            lacks = self.lacks(experiment)
+            draft = self._draft(experiment)
+            lacks = self._lacks(draft)
             refuse_lacks(lacks, allow_unshaped=experiment.policy.allow_unshaped)
             if former is not None and former.state is ExperimentState.SWAPPING:
                 self._remove(former, progress)
@@ -87,7 +91,11 @@ class Controller:
             source = experiment.topology.source
             record = former or self._store.add(experiment.id, source=source, data=data)
             segments = self._trunk_ids(experiment, former)
-            plan = plan_experiment(experiment, generation=record.generation + 1, slot=record.slot, segments=segments)
+            plan = numbered(draft, generation=record.generation + 1, slot=record.slot)
+            if segments:
+                plan = plan_experiment(
+                    experiment, generation=record.generation + 1, slot=record.slot, segments=segments
+                )
             self._store.plan(experiment.id, plan, source=source, data=data)
             try:
                 for part in plan.pnodes:

@@ -14,10 +14,12 @@ from benito.testbeds.local import refusal
 from benito.trunks import trunk_refusal
 from benito_cli import placed
 from benito_cli.documents import node_count
-from benito_cli.grid import add_row, new_table
+from benito_cli.grid import add_row, new_table, print_columns
 from benito_cli.made import Made
 from benito_cli.text import plain
 
+#: A longer status is printed without a table.
+_MOST_ROWS = 300
 _STYLE = {BootStatus.BOOTED: "green", BootStatus.RUNNING: "yellow", BootStatus.DEAD: "red", None: "magenta"}
 
 
@@ -89,29 +91,36 @@ def _delay(shaping: Shaping) -> str:
 
 def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
     """A table per experiment, a row per node."""
+    columns = ("node", "kind", "pnode", "address", "status", "start command")
     for experiment in dict.fromkeys(report.experiment for report in reports):
         mine = [report for report in reports if report.experiment == experiment]
-        columns = ["node", "kind", "pnode", "address", "status", "start command"]
-        table = new_table(str(experiment), *columns)
-        for report in mine:
-            status = report.status
-            kind = report.kind if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
-            addresses = [str(address) for address in report.addresses]
-            cells = [
-                plain(report.node),
-                plain(kind),
-                plain(report.pnode),
-                plain(addresses[0] + (f" +{len(addresses) - 1}" if len(addresses) > 1 else "") if addresses else ""),
-                plain(status.boot or "unknown", _STYLE[status.boot]),
-                plain(_start_cell(report.has_start_command, status)),
-            ]
-            table.add_row(*cells)
-        console.print(table)
+        if len(mine) > _MOST_ROWS:
+            print_columns(console, str(experiment), columns, [_status_cells(report) for report in mine])
+        else:
+            table = new_table(str(experiment), *columns)
+            for report in mine:
+                styles = ["", "", "", "", _STYLE[report.status.boot], ""]
+                table.add_row(*map(plain, _status_cells(report), styles))
+            console.print(table)
         for report in mine:
             if report.status.reason:
                 console.print(
                     plain(f"{report.node}: {report.status.reason}", _STYLE[report.status.boot]), soft_wrap=True
                 )
+
+
+def _status_cells(report: NodeReport) -> list[str]:
+    kind = report.kind.value if report.kind.value == report.hypervisor else f"{report.kind} ({report.hypervisor})"
+    addresses = report.addresses
+    more = f" +{len(addresses) - 1}" if len(addresses) > 1 else ""
+    return [
+        report.node,
+        kind,
+        report.pnode,
+        f"{addresses[0]}{more}" if addresses else "",
+        report.status.boot or "unknown",
+        _start_cell(report.has_start_command, report.status),
+    ]
 
 
 def _start_cell(has_command: bool, status: NodeStatus) -> str:  # noqa: FBT001 - a cell's two sources

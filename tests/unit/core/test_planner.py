@@ -7,7 +7,7 @@ from benito.errors import NodeManagerError, TopologyMeaningError
 from benito.model import Kind, Lan, Member, Node, Shaping, Topology
 from benito.names import ExperimentId
 from benito.plan import ExperimentPlan, PnodePlan, Realization
-from benito.planner import plan_experiment
+from benito.planner import numbered, plan_experiment
 from benito.testbeds.local import refusal
 
 MUPPETS = {
@@ -78,6 +78,11 @@ def test_only_machines_and_containers_are_on_the_control_network() -> None:
 def test_experiments_in_different_slots_share_no_user_ids() -> None:
     bases = {plan_experiment(experiment(star(1)), slot=slot).pnodes[0].uid_base for slot in range(10)}
     assert sorted(bases) == list(range(min(bases), min(bases) + 10 * 65536, 65536))
+
+
+def test_a_plan_numbered_anew_is_the_plan_with_that_number() -> None:
+    made = experiment(star())
+    assert numbered(plan_experiment(made), generation=3, slot=7) == plan_experiment(made, generation=3, slot=7)
 
 
 def test_a_file_that_places_some_nodes_leaves_the_others_whole_machines() -> None:
