@@ -109,6 +109,18 @@ def test_cables_are_pulled_and_plugged() -> None:
     assert link(edited(planned(), LinkChange(link="lan", source="c", down=True)), "lan").down == ("c",)
 
 
+@pytest.mark.parametrize("kind", [Kind.OPENVZ, Kind.QEMU, Kind.PROCESS])
+@pytest.mark.parametrize("lan", ["link", "lan"])
+@pytest.mark.parametrize("values", [{"delay_us": 9}, {"rate_kbps": 9}, {"down": True}])
+def test_no_change_asks_for_another_interface_of_a_node(kind: Kind, lan: str, values: dict[str, int]) -> None:
+    plan = planned(Shaping(), kind)
+    changed = edited(plan, LinkChange(link=lan, **values))  # type: ignore[arg-type]
+    assert changed.pnodes[0].nodes == plan.pnodes[0].nodes
+    was, now = link(plan, lan).realization, link(changed, lan).realization
+    assert now is (Realization.WIRE if was is Realization.DIRECT else was)
+    assert kind is Kind.PROCESS or was is not Realization.DIRECT
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
