@@ -15,7 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -26,23 +28,31 @@ from benito.names import ExperimentId
 from benito.plan import PnodePlan, Realization
 from benito.planner import plan_experiment, resolve
 from benito.policy import Policy
+from benito.site import Network, PnodeType, Site, TrunkKind
 from benito_netplan import kernel, messages, probe
 from benito_netplan.driver import KernelLinkDriver
-from benito_netplan.namespaces import Namespaces
+from benito_netplan.namespaces import NETNS_FOLDER
 from benito_netplan.rtnl import Netlink, Request
 from benito_netplan.shaping import Feature
 
 _CLONE_NEWNS, _MS_PRIVATE = 0x20000, 0x40000
+Result = TypeVar("Result")
+
+SITE = Site(
+    name="bench",
+    pnode_types=(PnodeType(name="pnode", count=2, subnet=IPv4Network("192.0.2.0/24")),),
+    network=Network(trunk=TrunkKind.VXLAN, interface="eth1"),
+)
 _CHUNK = bytes(1 << 20)
 _PORT = 5001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A way of making a link: the namespaces of its ends, and the address of the second."""
+    """A way of making a link: the files of its ends' namespaces, and the address of the second."""
 
     name: str
-    ends: tuple[str, str]
+    ends: tuple[Path, Path]
     address: str
 
 
@@ -69,20 +79,24 @@ def bare_pair() -> Way:
         "ip -n two link set v0 up",
     ):
         subprocess.run(words.split(), check=True)
-    return Way(name="bare veth pair", ends=("one", "two"), address="10.9.0.2")
+    return Way(name="bare veth pair", ends=(NETNS_FOLDER / "one", NETNS_FOLDER / "two"), address="10.9.0.2")
 
 
-def planned(name: str, members: str, half: Shaping = CLEAR) -> PnodePlan:
+def lan(members: str, half: Shaping = CLEAR) -> Topology:
     """One LAN of process nodes."""
     nodes = tuple(Node(name=letter, kind=Kind.PROCESS) for letter in members)
-    lan = Lan(
+    only = Lan(
         name="l",
         members=tuple(Member(node=letter, port=0, into=half, out_of=half) for letter in members),
         is_link=len(members) == 2,
     )
-    topology = Topology(source="bench", nodes=nodes, lans=(lan,))
-    made = resolve(ExperimentId("bench", name), topology, Policy(default_kind=Kind.PROCESS), ENDLESS)
-    (plan,) = plan_experiment(made).pnodes
+    return Topology(source="bench", nodes=nodes, lans=(only,))
+
+
+def planned(name: str, members: str, half: Shaping = CLEAR) -> PnodePlan:
+    """It, on one pnode."""
+    experiment = resolve(ExperimentId("bench", name), lan(members, half), Policy(default_kind=Kind.PROCESS), ENDLESS)
+    (plan,) = plan_experiment(experiment).pnodes
     return plan
 
 
@@ -91,7 +105,32 @@ def made(plan: PnodePlan, shown: str) -> Way:
     driver = KernelLinkDriver()
     driver.apply(plan, driver.changes(plan))
     first, second = plan.links[0].ports[:2]
-    ends = (plan.experiment.dns_name(first.node), plan.experiment.dns_name(second.node))
+    name = plan.experiment.dns_name
+    ends = (NETNS_FOLDER / name(first.node), NETNS_FOLDER / name(second.node))
+    return Way(name=shown, ends=ends, address=str(second.address.ip))
+
+
+def trunk(members: str, shown: str) -> Way:
+    """A LAN on two pnodes, each a namespace, that a veth pair joins: its first member on one, the rest on the other."""
+    pnodes = ("pnode-a", "pnode-b")
+    if not (NETNS_FOLDER / pnodes[0]).exists():
+        for words in (
+            *(f"ip netns add {name}" for name in pnodes),
+            f"ip link add eth1 netns {pnodes[0]} type veth peer name eth1 netns {pnodes[1]}",
+            *(f"ip -n {name} addr add 192.0.2.{place}/24 dev eth1" for place, name in enumerate(pnodes, 1)),
+            *(f"ip -n {name} link set eth1 up" for name in pnodes),
+        ):
+            subprocess.run(words.split(), check=True)
+    pins = tuple((letter, "pnode-0000" if letter == members[0] else "pnode-0001") for letter in members)
+    policy = Policy(default_kind=Kind.PROCESS, pins=pins)
+    experiment = resolve(ExperimentId("bench", f"trunk{len(members)}"), lan(members), policy, SITE)
+    parts = plan_experiment(experiment, segments={"l": 1000 + len(members)}).pnodes
+    for name, part in zip(pnodes, parts, strict=True):
+        driver = KernelLinkDriver(Path("/run", name), Path("/run", f"{name}-relay"))
+        inside(NETNS_FOLDER / name, lambda driver=driver, part=part: driver.apply(part, driver.changes(part)))
+    (first,), (second, *_) = (part.links[0].ports for part in parts)
+    dns_name = parts[0].experiment.dns_name
+    ends = (Path("/run", pnodes[0], dns_name(first.node)), Path("/run", pnodes[1], dns_name(second.node)))
     return Way(name=shown, ends=ends, address=str(second.address.ip))
 
 
@@ -101,11 +140,11 @@ def as_wire(plan: PnodePlan) -> PnodePlan:
     return replace(plan, links=(replace(link, realization=Realization.WIRE),))
 
 
-def in_namespace(netns: str, work: Callable[[], socket.socket]) -> socket.socket:
-    """A socket that `work` makes in a namespace; it stays there."""
+def inside(netns: Path, work: Callable[[], Result]) -> Result:
+    """Does `work` in a namespace; sockets that it makes stay there."""
 
-    def body() -> socket.socket:
-        fd = Namespaces().open(netns)
+    def body() -> Result:
+        fd = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
         try:
             kernel.enter_network(fd)
         finally:
@@ -117,7 +156,7 @@ def in_namespace(netns: str, work: Callable[[], socket.socket]) -> socket.socket
 
 def gbit_per_s(way: Way, seconds: float) -> float:
     """What one TCP stream carries."""
-    server = in_namespace(way.ends[1], lambda: socket.create_server((way.address, _PORT)))
+    server = inside(way.ends[1], lambda: socket.create_server((way.address, _PORT)))
     received = 0
 
     def receive() -> None:
@@ -130,7 +169,7 @@ def gbit_per_s(way: Way, seconds: float) -> float:
 
     reader = threading.Thread(target=receive)
     reader.start()
-    client = in_namespace(way.ends[0], lambda: socket.create_connection((way.address, _PORT)))
+    client = inside(way.ends[0], lambda: socket.create_connection((way.address, _PORT)))
     begun = time.monotonic()
     with client:
         while time.monotonic() - begun < seconds:
@@ -148,6 +187,8 @@ def ways() -> list[Way]:
         made(planned("direct", "ab"), "direct"),
         made(as_wire(planned("wire", "ab")), "wire"),
         made(planned("bridge", "abc"), "bridge"),
+        trunk("ab", "VXLAN, wired at both ends"),
+        trunk("abc", "VXLAN, wired at one, a bridge at the other"),
     ]
     features = probe.link_features()
     if Feature.NETEM in features:
@@ -185,7 +226,7 @@ def run(rounds: int, seconds: float) -> None:
     finally:
         for name in ("direct", "wire", "bridge", "netem", "relay"):
             plan = planned(name, "ab")
-            KernelLinkDriver().remove(plan.experiment, plan.group)
+            KernelLinkDriver().remove(plan.experiment, plan.group)  # the rest ends with the namespace
 
 
 if __name__ == "__main__":
