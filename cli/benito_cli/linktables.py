@@ -10,6 +10,7 @@ from benito.linkedit import distinct_ways, ports_of
 from benito.model import DEFAULT_QUEUE, Queue, QueueKind, Shaping
 from benito.plan import ExperimentPlan, LinkPlan, PortPlan
 from benito.seams import LinksHealth, Passed
+from benito_cli import shapingtext
 from benito_cli.documents import health_document
 from benito_cli.grid import add_row, new_table
 from benito_cli.text import plain
@@ -33,7 +34,11 @@ def print_links(console: Console, plan: ExperimentPlan, health: LinksHealth, onl
     for lan, parts in links_of(plan, only).items():
         ports = [port for _, link in parts for port in link.ports]
         shapings = list(dict.fromkeys(way for _, way in distinct_ways(ports)))
-        columns = (_span(map(_rate, shapings)), _span(map(_delay, shapings)), _span(map(_rest, shapings)))
+        columns = (
+            _span(map(shapingtext.rate, shapings)),
+            _span(map(shapingtext.delay, shapings)),
+            _span(map(shapingtext.shares, shapings)),
+        )
         members = " ".join(port.node for port in ports)
         add_row(table, lan, members, *columns, _made(lan, parts, health), _state(parts, health))
     console.print(table)
@@ -65,7 +70,7 @@ def _print_ways(console: Console, ports: Sequence[PortPlan], lan: str) -> None:
     table = new_table(None, "from", "to", "rate", "delay", "loss and more", "queue")
     for sender, receiver, way, queue in _ways(ports, lan):
         waits = "" if way.rate_kbps is None else _waits(way, queue)
-        add_row(table, sender, receiver, _rate(way), _delay(way), _rest(way), waits)
+        add_row(table, sender, receiver, shapingtext.rate(way), shapingtext.delay(way), shapingtext.shares(way), waits)
     console.print(table)
 
 
@@ -99,21 +104,6 @@ def _state(parts: Sequence[tuple[str, LinkPlan]], health: LinksHealth) -> str:
     count = sum(len(link.ports) for _, link in parts)
     words = "down" if len(down) == count and down else f"down at {' '.join(down)}" if down else "up"
     return f"{words}, broken" if lan in health.broken else words
-
-
-def _rate(way: Shaping) -> str:
-    if way.rate_kbps is None:
-        return "unlimited"
-    return f"{way.rate_kbps / 1000:g} Mb/s" if way.rate_kbps >= 1000 else f"{way.rate_kbps} kb/s"
-
-
-def _delay(way: Shaping) -> str:
-    return f"{way.delay_us / 1000:g} ms" + (f" +- {way.jitter_us / 1000:g} ms" if way.jitter_us else "")
-
-
-def _rest(way: Shaping) -> str:
-    words = ("loss", "reorder", "duplicate", "corrupt")
-    return ", ".join(f"{word} {value * 100:.3g} %" for word, value in zip(words, way.ratios, strict=True) if value > 0)
 
 
 def _span(texts: Iterator[str]) -> str:

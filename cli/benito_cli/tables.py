@@ -6,13 +6,13 @@ from rich.console import Console
 
 from benito.controller import NodeReport
 from benito.errors import Problem
-from benito.model import Lan, Shaping
+from benito.model import Lan
 from benito.planner import Experiment
 from benito.status import BootStatus, NodeStatus
 from benito.store import Record
 from benito.testbeds.local import refusal
 from benito.trunks import trunk_refusal
-from benito_cli import placed
+from benito_cli import placed, shapingtext
 from benito_cli.documents import node_count
 from benito_cli.grid import add_row, new_table, print_columns
 from benito_cli.made import Made
@@ -69,24 +69,14 @@ def _shaping_cells(lan: Lan) -> tuple[str, str, str]:
         if sender is not receiver
     } or {member.into for member in lan.members}
     return (
-        _span({_rate(pair) for pair in pairs}),
-        _span({_delay(pair) for pair in pairs}),
-        _span({f"{round(pair.loss_ratio * 100, 4):g} %" for pair in pairs}),
+        _span({shapingtext.rate(pair) for pair in pairs}),
+        _span({shapingtext.delay(pair) for pair in pairs}),
+        _span({shapingtext.loss(pair) for pair in pairs}),
     )
 
 
 def _span(texts: set[str]) -> str:
     return next(iter(texts)) if len(texts) == 1 else " / ".join(sorted(texts)[:4])
-
-
-def _rate(shaping: Shaping) -> str:
-    if shaping.rate_kbps is None:
-        return "unlimited"
-    return f"{shaping.rate_kbps / 1000:g} Mb/s" if shaping.rate_kbps >= 1000 else f"{shaping.rate_kbps} kb/s"
-
-
-def _delay(shaping: Shaping) -> str:
-    return f"{shaping.delay_us / 1000:g} ms"
 
 
 def print_status(console: Console, reports: Sequence[NodeReport]) -> None:

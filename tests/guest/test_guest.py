@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import uml
+from pidspaces import alive, ends, of_children
 from uml import Guest, GuestError
-
-END_SECONDS = 10
 
 #: Starts a guest, tells the host's process that holds it, and waits to be killed.
 STARTER = """
@@ -20,33 +18,6 @@ guest = uml.Guest()
 print(guest.pid, flush=True)
 guest.run("sleep", "600", seconds=600)
 """
-
-
-def world(pid: int) -> Path:
-    """The PID namespace of a guest's processes."""
-    return Path(f"/proc/{pid}/ns/pid_for_children").readlink()
-
-
-def alive(wanted: Path) -> list[int]:
-    """The processes in a PID namespace."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                if (folder / "ns/pid").readlink() == wanted:
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-    return found
-
-
-def ends(wanted: Path) -> bool:
-    deadline = time.monotonic() + END_SECONDS
-    while left := alive(wanted):
-        if time.monotonic() > deadline:
-            pytest.fail(f"still there: {left}")
-        time.sleep(0.05)
-    return True
 
 
 def test_a_command_gives_back_its_exit_code_and_its_words(guest: Guest) -> None:
@@ -61,7 +32,7 @@ def test_what_the_guest_writes_stays_in_it(guest: Guest) -> None:
 
 def test_a_guest_that_hangs_is_ended_with_all_its_processes(bootable: None) -> None:
     with Guest() as hanging:
-        processes = world(hanging.pid)
+        processes = of_children(hanging.pid)
         assert alive(processes)
         with pytest.raises(GuestError, match="no answer within 1 s"):
             hanging.run("sleep", "600", seconds=1)
@@ -73,7 +44,7 @@ def test_a_guest_ends_with_the_process_that_started_it(bootable: None) -> None:
     with subprocess.Popen(argv, cwd=uml.ROOT, stdout=subprocess.PIPE, text=True) as starter:
         try:
             assert starter.stdout is not None
-            processes = world(int(starter.stdout.readline()))
+            processes = of_children(int(starter.stdout.readline()))
             assert alive(processes)
         finally:
             starter.kill()
