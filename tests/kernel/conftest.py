@@ -1,6 +1,7 @@
 """Each test runs in a network and a mount namespace of its own, with a private /run, in a thread of its own.
 
-They end with the thread, and all that was made in them: the machine is clean whatever a test does.
+They end with the thread and the relays that were started in it, and all that was made in them: the machine is clean
+whatever a test does.
 """
 
 import ctypes
@@ -20,6 +21,7 @@ from benito.planner import plan_experiment
 from benito_netplan import kernel, messages
 from benito_netplan.driver import KernelLinkDriver
 from benito_netplan.probe import link_features
+from benito_netplan.relay import Relay
 from benito_netplan.rtnl import Netlink, Request
 from benito_netplan.shaping import Feature
 
@@ -47,6 +49,12 @@ def _own_world() -> None:
         netlink.do([Request(data=messages.set_link("lo", up=True), subject="bring lo up")])
 
 
+def _end_relays() -> None:
+    """A relay keeps the namespace that it runs in; all that are locked below this /run are the test's own."""
+    for lock in Path("/run").glob("**/*.lock"):
+        Relay(lock.with_name(lock.name.removesuffix(".lock"))).stop()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if HERE not in pyfuncitem.path.parents:
@@ -55,7 +63,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
     def body() -> None:
         _own_world()
-        pyfuncitem.obj(**arguments)
+        try:
+            pyfuncitem.obj(**arguments)
+        finally:
+            _end_relays()
 
     kernel.in_thread(body)
     return True
