@@ -13,7 +13,8 @@ from benito.errors import Problem, TopologyMeaningError
 from benito.model import Lan, Member, Settings, Shaping, Topology, half_loss
 
 PREFIX = "setting:"
-_KEYS = frozenset(f"{PREFIX}{word}" for word in ("jitter", "reorder", "duplicate", "corrupt"))
+WORDS = ("jitter", "reorder", "duplicate", "corrupt")
+_KEYS = frozenset(f"{PREFIX}{word}" for word in WORDS)
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(us|ms|s)?", re.ASCII)
 _RATIO = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) ?(%)?", re.ASCII)
 _UNITS_US = {"us": 1, "ms": 1000, "s": 1_000_000, None: 1000}

@@ -106,7 +106,7 @@ class Queue:
     """A member's sending queue, with the defaults of Emulab's parser.
 
     `limit` and the thresholds count packets, bytes where `in_bytes`; `weight` and `linterm` are RED's. Where the file
-    sets a limit in packets, `Shaping.queue_packets` has it too, and is honoured.
+    sets a limit in packets, `Shaping.queue_packets` has it too.
     """
 
     kind: QueueKind = QueueKind.DROP_TAIL
@@ -128,7 +128,8 @@ Settings = tuple[tuple[str, str], ...]
 class Member:
     """A node's attachment to a LAN: its `port`-th interface (counted from 0), with one shaping each way.
 
-    `into` holds from the node into the LAN, `out_of` from the LAN to the node. `settings` are kept, not honoured.
+    `into` holds from the node into the LAN, `out_of` from the LAN to the node. `settings` are kept; `impairments` reads
+    some of them.
     """
 
     node: str
@@ -146,8 +147,9 @@ class Member:
 class Lan:
     """An NS link or LAN, a TopDL substrate. A link has exactly two members.
 
-    `settings` are kept, not honoured (`multiplexed`, `encapsulation`, TopDL's substrate attributes ...). `turn` is the
-    place of an NS file's link in the order in which Emulab hands out subnets, counted from 0; None elsewhere.
+    `settings` are kept (`multiplexed`, `encapsulation`, TopDL's substrate attributes ...); `impairments` reads some.
+    `turn` is the place of an NS file's link in the order in which Emulab hands out subnets, counted from 0; None
+    elsewhere.
     """
 
     name: str

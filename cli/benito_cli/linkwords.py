@@ -1,11 +1,13 @@
 """What the options of `benito link set` say, as a change; all mistakes at once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from benito.errors import UsageError
 from benito.impairments import ratio, time_us
-from benito.linkedit import LinkChange
+from benito.linkedit import LinkChange, edited
+from benito.plan import ExperimentPlan
 from benito.topology.quantities import Rejection, bandwidth_kbps
 
 Value = TypeVar("Value")
@@ -13,8 +15,10 @@ Value = TypeVar("Value")
 _UNLIMITED = ("unlimited", "*")
 
 
-def link_change(link: str, source: str | None, target: str | None, words: dict[str, str | None]) -> LinkChange:
-    """The change that `words`, by option, ask for. Raises UsageError."""
+def link_change(
+    plan: ExperimentPlan, link: str, source: str | None, target: str | None, words: dict[str, str | None]
+) -> LinkChange:
+    """The change that `words`, by option, ask for. Raises UsageError with their mistakes and those of the rest."""
     problems: list[str] = []
 
     def read(option: str, parse: Callable[[str], Value]) -> Value | None:
@@ -44,10 +48,17 @@ def link_change(link: str, source: str | None, target: str | None, words: dict[s
         corrupt_ratio=read("corrupt", ratio),
         queue_packets=read("queue", _queue),
     )
-    if problems:
-        raise UsageError("\n".join(problems))
-    if not change.shapes:
+    if not change.shapes and not problems:
         raise UsageError("nothing is to be changed", hint="give --rate, --delay, --loss or another value")
+    hint = None
+    try:
+        # With a value that could not be read, only what does not depend on it is looked at: names.
+        edited(plan, replace(change, queue_packets=1) if problems and not change.shapes else change)
+    except UsageError as error:
+        problems.append(error.message)
+        hint = error.hint
+    if problems:
+        raise UsageError("; ".join(problems), hint=hint)
     return change
 
 

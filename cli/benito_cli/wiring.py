@@ -70,4 +70,7 @@ def shaping_told(experiment: Experiment) -> list[str]:
 
 def _require_root() -> None:
     if os.geteuid() != 0:
-        raise UsageError("only root can make, see and end nodes", hint="run it with sudo; `benito plan` needs no root")
+        raise UsageError(
+            "only root can make, see, change and end nodes and links",
+            hint="run it with sudo; `benito plan` and `benito topdl` need no root",
+        )

@@ -101,8 +101,8 @@ _LINKS: tuple[tuple[str, str, Treatment, Handler], ...] = (
     ("tb-set-link-protocol", "link protocol", _NOTED, kept.set_link_protocol),
     ("tb-set-switch-fabric", "lanlink fabric", _NOTED, kept.set_switch_fabric),
     ("tb-set-lan-accesspoint", "lan node", _NOTED, kept.set_access_point),
-    ("tb-set-lan-setting", "lan key value", _NOTED, kept.set_lan_setting),
-    ("tb-set-node-lan-setting", "lan node key value", _NOTED, kept.set_member_setting),
+    ("tb-set-lan-setting", "lan key value", _HONOURED, kept.set_lan_setting),
+    ("tb-set-node-lan-setting", "lan node key value", _HONOURED, kept.set_member_setting),
     ("tb-set-link-layer", "link n", _NOTED, kept.set_link_layer),
 )
 

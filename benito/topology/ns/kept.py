@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from benito import impairments
 from benito.topology.draft import DraftLan, DraftMember, DraftNode
 from benito.topology.ns.table import Handler
 from benito.topology.ns.world import Call, shown
@@ -152,10 +153,17 @@ set_link_protocol = _settled(Call.link, "protocol", lambda call: plain(call.word
 set_link_layer = _settled(Call.link, "layer", lambda call: str(_number(call)))
 
 
+def _set(call: Call, settings: dict[str, str], key: str, value: str) -> None:
+    """Kept, whatever it is; what changes nothing here is said, for it may be a slip."""
+    if key not in impairments.WORDS:
+        call.note(f"setting {plain(key)} has no meaning here, unlike {', '.join(impairments.WORDS)}")
+    settings[plain(f"{impairments.PREFIX}{key}")] = plain(value)
+
+
 def set_lan_setting(call: Call) -> None:
     """`tb-set-lan-setting lan key value`; a link too, unlike Emulab, which has settings for LANs only."""
     lan = call.link_or_lan(call.words[0])
-    lan.settings[plain(f"setting:{call.words[1]}")] = plain(call.words[2])
+    _set(call, lan.settings, call.words[1], call.words[2])
 
 
 def set_access_point(call: Call) -> None:
@@ -199,7 +207,7 @@ def set_member_setting(call: Call) -> None:
     found_member = lan.member_of(node)
     if found_member is None:
         raise Rejection(f"set_member_setting: No such node {node.name} in lan {lan.name}.")
-    found_member.settings[plain(f"setting:{call.words[2]}")] = plain(call.words[3])
+    _set(call, found_member.settings, call.words[2], call.words[3])
 
 
 def fix_interface(call: Call) -> None:

@@ -37,7 +37,7 @@ def _make_link(call: Call, made: Object) -> None:
     first, second = ends
     if first is not None and second is not None:
         call.world.between[id(first), id(second)] = call.world.between[id(second), id(first)] = link
-    queues.set_kind(call, link.members, kind)
+    queues.set_kind(link.members, kind)
 
 
 def _make_lan(call: Call, made: Object) -> None:

@@ -31,11 +31,10 @@ def choose_kind(call: Call, word: str) -> QueueKind:
     return QueueKind.DROP_TAIL
 
 
-def set_kind(call: Call, members: list[DraftMember], kind: QueueKind) -> None:
+def set_kind(members: list[DraftMember], kind: QueueKind) -> None:
     """The same kind of queue for all members of a new link."""
     if kind is QueueKind.DROP_TAIL:
         return
-    call.note("RED and GRED queues are kept, but packets are dropped at the tail")
     for member in members:
         member.queue = replace(member.queue, kind=kind)
         member.lan.settings["must_delay"] = "1"
@@ -95,8 +94,6 @@ def set_variable(call: Call) -> None:
     if name in _VARIABLES:
         member.queue = _VARIABLES[name](member.queue, word)
         member.is_limit_set = member.is_limit_set or name == "limit_"
-        if name == "queue-in-bytes_" and member.queue.in_bytes:
-            call.note("queue-in-bytes_ is kept, but the length of a queue follows from rate and delay then")
     elif name in _KEPT:
         if not word.isprintable() or len(word) > 40:
             raise Rejection(f"{shown(word)} is not a value of {name}.")

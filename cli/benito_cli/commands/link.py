@@ -66,11 +66,14 @@ def set_link(
     json: options.Json = False,
 ) -> None:
     """Change what LINK does to packets, both ways or one. Nodes notice nothing else; packets under way arrive."""
+    from benito.names import ExperimentId
+    from benito_cli import wiring
     from benito_cli.linkwords import link_change
 
+    plan = wiring.local_controller().links.plan(ExperimentId.parse(experiment))
     words = {"rate": rate, "delay": delay, "jitter": jitter, "loss": loss, "reorder": reorder}
     words |= {"duplicate": duplicate, "corrupt": corrupt, "queue": queue}
-    _change(experiment, link_change(link, source, target, words), dry_run=dry_run, json=json)
+    _change(experiment, link_change(plan, link, source, target, words), dry_run=dry_run, json=json)
 
 
 @app.command("down")

@@ -44,8 +44,13 @@ def up(
     controller = wiring.local_controller()
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
     if dry_run:
-        tables.print_plan(Console(), experiment)
-        _print_lacks(notes, controller.lacks(experiment))
+        lacks = controller.lacks(experiment)
+        if json:
+            missing = [{"missing": lack.missing, "element": lack.element, "hint": lack.hint} for lack in lacks]
+            typer.echo(documents.to_text({**documents.plan_document(experiment), "lacks": missing}))
+        else:
+            tables.print_plan(Console(), experiment)
+            _print_lacks(notes, lacks)
         return
     tables.print_warnings(notes, experiment.warnings)
     started = time.monotonic()

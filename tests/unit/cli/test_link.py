@@ -175,6 +175,7 @@ class TestChange:
                 ("--delay", "soon", "--loss", "120", "--queue", "0", "--rate", "fast", "--jitter", "-1ms"),
                 ("--rate: ", "--delay: 'soon' is no time", "--jitter: ", "--loss: '120' is no share", "--queue: "),
             ),
+            (("--rate", "fast", "--from", "nobody"), ("--rate: ", "nobody is no member of link")),
             ((), ("nothing is to be changed",)),
             (("--delay", "1ms", "--from", "x", "--to", "y"), ("x is no member of link; y is no member of link",)),
             (("--jitter", "11ms"), ("from a: jitter 11000 us is more than the delay, 10000 us",)),
@@ -196,19 +197,19 @@ class TestChange:
     @pytest.mark.parametrize(
         ("words", "change"),
         [
-            ({"rate": "10Mb"}, LinkChange(link="l", rate_kbps=10_000)),
-            ({"rate": "1.5Mb"}, LinkChange(link="l", rate_kbps=1500)),
-            ({"rate": "unlimited"}, LinkChange(link="l", rate_kbps=0)),
-            ({"rate": "*"}, LinkChange(link="l", rate_kbps=0)),
-            ({"delay": "20ms", "jitter": "500us"}, LinkChange(link="l", delay_us=20_000, jitter_us=500)),
-            ({"delay": "0.25"}, LinkChange(link="l", delay_us=250)),
-            ({"loss": "1%", "corrupt": "0.5"}, LinkChange(link="l", loss_ratio=0.01, corrupt_ratio=0.5)),
-            ({"reorder": "2%", "duplicate": "0"}, LinkChange(link="l", reorder_ratio=0.02, duplicate_ratio=0)),
-            ({"queue": "100"}, LinkChange(link="l", queue_packets=100)),
+            ({"rate": "10Mb"}, LinkChange(link="lan", rate_kbps=10_000)),
+            ({"rate": "1.5Mb"}, LinkChange(link="lan", rate_kbps=1500)),
+            ({"rate": "unlimited"}, LinkChange(link="lan", rate_kbps=0)),
+            ({"rate": "*"}, LinkChange(link="lan", rate_kbps=0)),
+            ({"delay": "20ms", "jitter": "500us"}, LinkChange(link="lan", delay_us=20_000, jitter_us=500)),
+            ({"delay": "0.25"}, LinkChange(link="lan", delay_us=250)),
+            ({"loss": "1%", "corrupt": "0.5"}, LinkChange(link="lan", loss_ratio=0.01, corrupt_ratio=0.5)),
+            ({"reorder": "2%", "duplicate": "0"}, LinkChange(link="lan", reorder_ratio=0.02, duplicate_ratio=0)),
+            ({"queue": "100"}, LinkChange(link="lan", queue_packets=100)),
         ],
     )
-    def test_values_are_those_of_files(self, words: dict[str, str | None], change: LinkChange) -> None:
-        assert linkwords.link_change("l", None, None, words) == change
+    def test_values_are_those_of_files(self, benito: Typed, words: dict[str, str | None], change: LinkChange) -> None:
+        assert linkwords.link_change(benito.plan, "lan", None, None, words) == change
 
 
 class TestRepair:

@@ -85,8 +85,8 @@ EXAMPLES: dict[str, tuple[str, str, object]] = {
     "tb-set-link-protocol": ("$l ipv4", "l protocol", "ipv4"),
     "tb-set-switch-fabric": ("$l net", "l setting:switch_fabric", "net"),
     "tb-set-lan-accesspoint": ("$lan $b", "lan b accesspoint", "1"),
-    "tb-set-lan-setting": ("$lan channel 3", "lan setting:channel", "3"),
-    "tb-set-node-lan-setting": ("$lan $b power 5", "lan b setting:power", "5"),
+    "tb-set-lan-setting": ("$lan jitter 3ms", "lan setting:jitter", "3ms"),
+    "tb-set-node-lan-setting": ("$lan $b corrupt 5%", "lan b setting:corrupt", "5%"),
     "tb-set-link-layer": ("$l 1", "l layer", "1"),
     # the experiment
     "tb-set-ip-routing": ("ospf", "routing", "ospf"),
