@@ -3,12 +3,16 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from benito.errors import UsageError
 from benito.impairments import fault_of
-from benito.model import Queue, Shaping, half_loss
+from benito.model import Member, Queue, Shaping, half_loss
 from benito.plan import ExperimentPlan, LinkPlan, PortPlan
 from benito.realization import realization_after
+
+#: A member of a link, in a file or in a plan.
+End = TypeVar("End", Member, PortPlan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +171,13 @@ def ports_of(plan: ExperimentPlan, lan: str) -> list[PortPlan]:
     return [port for part in plan.pnodes for link in part.links if link.lan == lan for port in link.ports]
 
 
-def distinct_ways(ports: Sequence[PortPlan]) -> Iterator[tuple[PortPlan, Shaping]]:
+def distinct_ways(ends: Sequence[End]) -> Iterator[tuple[End, Shaping]]:
     """All that happens to packets between any two members, each once, with one member whose packets it happens to."""
-    senders: dict[Shaping, list[PortPlan]] = {}
-    receivers: dict[Shaping, list[PortPlan]] = {}
-    for port in ports:
-        senders.setdefault(port.into, []).append(port)
-        receivers.setdefault(port.out_of, []).append(port)
+    senders: dict[Shaping, list[End]] = {}
+    receivers: dict[Shaping, list[End]] = {}
+    for end in ends:
+        senders.setdefault(end.into, []).append(end)
+        receivers.setdefault(end.out_of, []).append(end)
     for into, several in senders.items():
         for out_of, others in receivers.items():
             if len(several) > 1 or len(others) > 1 or several[0] is not others[0]:

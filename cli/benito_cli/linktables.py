@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from benito.linkcontrol import Done
-from benito.linkedit import distinct_ways, ports_of
+from benito.linkedit import ports_of
 from benito.model import DEFAULT_QUEUE, Queue, QueueKind, Shaping
 from benito.plan import ExperimentPlan, LinkPlan, PortPlan
 from benito.seams import LinksHealth, Passed
@@ -33,12 +33,9 @@ def print_links(console: Console, plan: ExperimentPlan, health: LinksHealth, onl
     table = new_table(str(plan.experiment), "link", "members", "rate", "delay", "loss and more", "made as", "state")
     for lan, parts in links_of(plan, only).items():
         ports = [port for _, link in parts for port in link.ports]
-        shapings = list(dict.fromkeys(way for _, way in distinct_ways(ports)))
-        columns = (
-            _span(map(shapingtext.rate, shapings)),
-            _span(map(shapingtext.delay, shapings)),
-            _span(map(shapingtext.shares, shapings)),
-        )
+        ways = shapingtext.ways(ports)
+        texts = (shapingtext.rate, shapingtext.delay, shapingtext.shares)
+        columns = (shapingtext.cell(ways, text) for text in texts)
         members = " ".join(port.node for port in ports)
         add_row(table, lan, members, *columns, _made(lan, parts, health), _state(parts, health))
     console.print(table)
@@ -104,11 +101,6 @@ def _state(parts: Sequence[tuple[str, LinkPlan]], health: LinksHealth) -> str:
     count = sum(len(link.ports) for _, link in parts)
     words = "down" if len(down) == count and down else f"down at {' '.join(down)}" if down else "up"
     return f"{words}, broken" if lan in health.broken else words
-
-
-def _span(texts: Iterator[str]) -> str:
-    found = list(dict.fromkeys(text for text in texts if text))
-    return " / ".join(found[:_SHOWN]) + (" ..." if len(found) > _SHOWN else "")
 
 
 def links_document(plan: ExperimentPlan, health: LinksHealth, only: str | None = None) -> Mapping[str, object]:

@@ -61,22 +61,13 @@ def print_warnings(console: Console, warnings: Iterable[Problem]) -> None:
 
 
 def _shaping_cells(lan: Lan) -> tuple[str, str, str]:
-    """Rate, one-way delay and loss from member to member; a range where the pairs differ."""
-    pairs = {
-        sender.into.then(receiver.out_of)
-        for sender in lan.members
-        for receiver in lan.members
-        if sender is not receiver
-    } or {member.into for member in lan.members}
+    """Rate, one-way delay and loss from member to member."""
+    ways = shapingtext.ways(lan.members)
     return (
-        _span({shapingtext.rate(pair) for pair in pairs}),
-        _span({shapingtext.delay(pair) for pair in pairs}),
-        _span({shapingtext.loss(pair) for pair in pairs}),
+        shapingtext.cell(ways, shapingtext.rate),
+        shapingtext.cell(ways, shapingtext.delay),
+        shapingtext.cell(ways, shapingtext.loss),
     )
-
-
-def _span(texts: set[str]) -> str:
-    return next(iter(texts)) if len(texts) == 1 else " / ".join(sorted(texts)[:4])
 
 
 def print_status(console: Console, reports: Sequence[NodeReport]) -> None:
