@@ -269,7 +269,10 @@ class Controller:
         """
         record = self._store.get(experiment)
         if record.state is not ExperimentState.ACTIVE:
-            raise UsageError(f"{record.id} is {record.state}: its links cannot be tested")
+            again = "up" if record.state is ExperimentState.ACTIVATING else "down"
+            raise UsageError(
+                f"{record.id} is {record.state}: its links cannot be tested", hint=f"finish that first: benito {again}"
+            )
         managers = self._testbed.node_manager
         done = run_linktest(record.id, record.parts(), managers, names, sample=sample, seed=seed, progress=progress)
         keep(self._store, record.id, done)

@@ -10,7 +10,8 @@
     │   └─ SiteError             every problem of the site file
     ├─ HypervisorError     libvirt, a container or a namespace     5
     ├─ LinkError           the kernel's links and shaping          6
-    │   └─ KernelFeatureMissing
+    │   ├─ KernelFeatureMissing
+    │   └─ RelaySilent           one runs, but hangs
     ├─ NodeManagerError    a pnode's manager                       7
     └─ StoreError          the controller's state                  8
         ├─ ExperimentExists
@@ -119,6 +120,10 @@ class LinkError(BenitoError):
 
 class KernelFeatureMissing(LinkError):
     """The kernel lacks what a link asks for."""
+
+
+class RelaySilent(LinkError):
+    """An experiment's relay runs, but does not answer."""
 
 
 class NodeManagerError(BenitoError):

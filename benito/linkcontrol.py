@@ -10,18 +10,31 @@ from benito.names import ExperimentId
 from benito.nodemanager import refuse_lacks
 from benito.paths import StatePaths
 from benito.plan import ExperimentPlan, PnodePlan
-from benito.seams import LinksHealth, Op, Progress, quiet
+from benito.seams import Absent, LinksHealth, Op, Progress, quiet
 from benito.store import ExperimentState, Record, Store
 from benito.testbeds.local import LocalTestbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What was done, or would be, on a pnode: changes of links, and nodes that were started again."""
+    """What was done, or would be, on a pnode: changes of links, and nodes that were started again.
+
+    `nodes` were dead, those of `cut_off` had lost a device. `left` says what is still to be done.
+    """
 
     pnode: str
     ops: tuple[Op, ...]
     nodes: tuple[str, ...] = ()
+    cut_off: tuple[Absent, ...] = ()
+    left: tuple[str, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all was, and is, as planned."""
+        return not (self.ops or self.nodes or self.cut_off or self.left)
+
+
+_LESS = "ask for a lower rate or delay, or for no such setting; `benito doctor` says what this machine can do"
 
 
 class LinkControl:
@@ -48,35 +61,33 @@ class LinkControl:
             ]
             for part in touched:
                 lacks = self._testbed.node_manager(part.pnode).lacks(part)
-                refuse_lacks(lacks, allow_unshaped=part.allow_unshaped)
-            if dry_run:
-                return [self._planned(part) for part in touched]
-            self._store.replan(record.id, plan)
-            return [
-                Done(pnode=part.pnode, ops=tuple(self._testbed.node_manager(part.pnode).relink(part, progress)))
-                for part in touched
-            ]
+                refuse_lacks(lacks, allow_unshaped=part.allow_unshaped, instead=_LESS)
+            if not dry_run:
+                self._store.replan(record.id, plan)
+            return [self._relinked(part, change.link, dry_run=dry_run, progress=progress) for part in touched]
 
     def repair(
         self, experiment: ExperimentId, *, links_only: bool = False, dry_run: bool = False, progress: Progress = quiet
     ) -> list[Done]:
-        """Makes it as planned again: links that differ, nodes that are dead. Raises UsageError unless it is up."""
+        """Makes it as planned again: links that differ, nodes that are dead or have lost a device.
+
+        With `links_only`, nodes stay as they are. Raises UsageError unless it is up.
+        """
         with experiment_lock(self._paths, experiment):
             record = self._active(experiment)
+            if links_only:
+                return [self._relinked(part, dry_run=dry_run, progress=progress) for part in record.parts()]
             done = []
             for part in record.parts():
                 manager = self._testbed.node_manager(part.pnode)
+                dead, cut_off = manager.dead(part), manager.cut_off(part)
                 if dry_run:
-                    planned = self._planned(part)
-                    done.append(
-                        planned if links_only else Done(pnode=part.pnode, ops=planned.ops, nodes=manager.dead(part))
-                    )
-                elif links_only:
-                    done.append(Done(pnode=part.pnode, ops=tuple(manager.relink(part, progress))))
+                    ops = manager.link_ops(part, revive=True)
+                elif dead or cut_off:
+                    ops = manager.apply(part, progress, again={absent.node for absent in cut_off})
                 else:
-                    dead = manager.dead(part)
-                    ops = manager.relink(part, progress) if not dead else manager.apply(part, progress)
-                    done.append(Done(pnode=part.pnode, ops=tuple(ops), nodes=dead))
+                    ops = manager.relink(part, progress)
+                done.append(Done(pnode=part.pnode, ops=tuple(ops), nodes=dead, cut_off=cut_off))
             return done
 
     def health(self, experiment: ExperimentId) -> LinksHealth:
@@ -93,7 +104,8 @@ class LinkControl:
             try:
                 found = found.joined(manager.health(record.id))
             except BenitoError as error:
-                found = found.joined(LinksHealth(unknown=(error.message,)))
+                said = f"{error.message} ({error.hint})" if error.hint else error.message
+                found = found.joined(LinksHealth(unknown=(said,)))
         return found
 
     def plan(self, experiment: ExperimentId) -> ExperimentPlan:
@@ -101,8 +113,23 @@ class LinkControl:
         record = self._store.get(experiment)
         return ExperimentPlan(experiment=record.id, pnodes=record.parts())
 
-    def _planned(self, part: PnodePlan) -> Done:
-        return Done(pnode=part.pnode, ops=tuple(self._testbed.node_manager(part.pnode).link_ops(part)))
+    def _relinked(self, part: PnodePlan, lan: str | None = None, *, dry_run: bool, progress: Progress) -> Done:
+        """Links made as planned, nodes left as they are; says what that leaves, at the link `lan` only if given."""
+        manager = self._testbed.node_manager(part.pnode)
+        ops = manager.link_ops(part, revive=False) if dry_run else manager.relink(part, progress)
+        concerned = {
+            port.node
+            for link in part.links
+            if lan is not None and link.lan.lower() == lan.lower()
+            for port in link.ports
+        }
+        left = [f"start {node} again (it is dead)" for node in manager.dead(part) if lan is None or node in concerned]
+        left += [
+            str(absent)
+            for absent in manager.cut_off(part)
+            if lan is None or (absent.lan is not None and absent.lan.lower() == lan.lower())
+        ]
+        return Done(pnode=part.pnode, ops=tuple(ops), left=tuple(left))
 
     def _active(self, experiment: ExperimentId) -> Record:
         record = self._store.get(experiment)

@@ -16,6 +16,7 @@ from benito.names import ExperimentId, interface_group
 from benito.paths import StatePaths, make_directory, write_atomically
 from benito.plan import NodePlan, PnodePlan
 from benito.seams import (
+    Absent,
     Captured,
     CaptureOrder,
     Lack,
@@ -33,6 +34,7 @@ from benito.status import BootStatus, NodeStatus, hypervisor_name
 
 #: How many domains are started or ended at once: measured best on two cores, and harmless on more.
 _WORKERS = 8
+_WHILE_UP = "`benito doctor` says what this machine can do; `benito link set` can ask for less"
 
 
 class NodeManager:
@@ -62,15 +64,17 @@ class NodeManager:
                 found.extend(driver.lacks(plan, nodes))
         return found
 
-    def apply(self, plan: PnodePlan, progress: Progress = quiet) -> Sequence[Op]:
+    def apply(self, plan: PnodePlan, progress: Progress = quiet, *, again: Collection[str] = ()) -> Sequence[Op]:
         """Makes everything as planned; returns when each node runs and all links are plugged, with the links' changes.
 
-        Refuses, before anything is touched, a plan that the pnode lacks something for.
+        Refuses, before anything is touched, a plan that the pnode lacks something for. The nodes `again` are made anew.
         """
         refuse_lacks(self.lacks(plan), allow_unshaped=plan.allow_unshaped)
         former = self._accept(plan)
         if former is not None:
             self._drop_former(former, plan)
+        for driver, nodes in self._grouped(node for node in plan.nodes if node.name in again):
+            driver.destroy(plan.experiment, nodes)
         waiting = self._waiting(plan)
         for driver, nodes in self._grouped(waiting):
             progress("prepare", 0, len(nodes))
@@ -87,17 +91,32 @@ class NodeManager:
         return ops
 
     def relink(self, plan: PnodePlan, progress: Progress = quiet) -> Sequence[Op]:
-        """Makes the links as planned and leaves the nodes alone; what was done.
+        """Makes the links as planned and leaves the nodes alone, dead ones too; what was done.
 
         Refuses what the pnode lacks something for.
         """
-        refuse_lacks(self._links.lacks(plan), allow_unshaped=plan.allow_unshaped)
+        refuse_lacks(self._links.lacks(plan), allow_unshaped=plan.allow_unshaped, instead=_WHILE_UP)
         self._accept(plan)
-        return self._plug(plan, progress)
+        return self._plug(plan, progress, revive=False)
 
-    def link_ops(self, plan: PnodePlan) -> Sequence[Op]:
-        """What `relink` would do. Raises LinkError."""
-        return self._links.changes(plan)
+    def link_ops(self, plan: PnodePlan, *, revive: bool) -> Sequence[Op]:
+        """What `relink` would do, or with `revive`, `apply`. Raises LinkError."""
+        return self._links.changes(plan, revive=revive)
+
+    def cut_off(self, plan: PnodePlan) -> tuple[Absent, ...]:
+        """The devices that are gone while their nodes run: only their hypervisor makes them, when it starts a node."""
+        gone = self._links.absent(plan)
+        if not gone:
+            return ()
+        lost = [node for node in plan.nodes if any(absent.node == node.name for absent in gone)]
+        seen = {
+            name: node
+            for kind, nodes in _by_kind(lost).items()
+            for name, node in self._observe(kind, plan, nodes).items()
+        }
+        alive = {name for name, status in seen.items() if status.boot in (BootStatus.RUNNING, BootStatus.BOOTED)}
+        # Asked again, since a node may have started between the two looks.
+        return tuple(absent for absent in self._links.absent(plan) if absent.node in alive and absent in gone)
 
     def dead(self, plan: PnodePlan) -> tuple[str, ...]:
         """The planned nodes that do not run."""
@@ -110,6 +129,11 @@ class NodeManager:
             raise NodeManagerError(f"this pnode has no plan of {experiment}")
         busy = suspicions(self._noted_load(experiment), self._load())
         found = self._links.health(plan)
+        for absent in self.cut_off(plan):
+            broken = (
+                LinksHealth(broken={absent.lan: (str(absent),)}) if absent.lan else LinksHealth(others=(str(absent),))
+            )
+            found = found.joined(broken)
         return replace(found, suspect=(*found.suspect, *(f"{plan.pnode}: {words}" for words in busy)))
 
     def note_load(self, experiment: ExperimentId) -> None:
@@ -117,6 +141,11 @@ class NodeManager:
         now = self._load()
         if now is not None and self.knows(experiment):
             write_atomically(self._paths.load(experiment), now.to_json())
+
+    def calm(self, experiment: ExperimentId) -> None:
+        """What has made the links or the pnode suspect until now no longer does. Raises LinkError."""
+        self._links.calm(experiment)
+        self.note_load(experiment)
 
     def _noted_load(self, experiment: ExperimentId) -> Load | None:
         try:
@@ -296,8 +325,8 @@ class NodeManager:
     def _grouped(self, nodes: Iterable[NodePlan]) -> list[tuple[NodeDriver, list[NodePlan]]]:
         return [(self._drivers[kind], group) for kind, group in _by_kind(nodes).items()]
 
-    def _plug(self, plan: PnodePlan, progress: Progress) -> Sequence[Op]:
-        ops = self._links.changes(plan)
+    def _plug(self, plan: PnodePlan, progress: Progress, *, revive: bool = True) -> Sequence[Op]:
+        ops = self._links.changes(plan, revive=revive)
         progress("wire", 0, len(ops))
         self._links.apply(plan, ops)
         progress("wire", len(ops), len(ops))
@@ -322,8 +351,11 @@ class NodeManager:
             raise HypervisorError("\n".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
 
 
-def refuse_lacks(lacks: Sequence[Lack], *, allow_unshaped: bool) -> None:
-    """Raises one error that names everything missing; what is only shaping may be allowed to be."""
+def refuse_lacks(lacks: Sequence[Lack], *, allow_unshaped: bool, instead: str | None = None) -> None:
+    """Raises one error that names everything missing; what is only shaping may be allowed to be.
+
+    `instead` is the hint where only shaping is missing and the command cannot do without it.
+    """
     hard = [lack for lack in lacks if not (lack.shaping and allow_unshaped)]
     if not hard:
         return
@@ -331,7 +363,7 @@ def refuse_lacks(lacks: Sequence[Lack], *, allow_unshaped: bool) -> None:
     raise error(
         "this pnode cannot do what the experiment asks for:\n"
         + "\n".join(f"  {lack.element}: needs {lack.missing}" for lack in hard),
-        hint="; ".join(dict.fromkeys(lack.hint for lack in hard)),
+        hint="; ".join(dict.fromkeys(instead if instead and lack.shaping else lack.hint for lack in hard)),
     )
 
 

@@ -43,6 +43,21 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A device that a hypervisor makes with its node, and that is not there: the host-side end of `interface` in
+    `lan`, of the control network's where that is None."""
+
+    node: str
+    interface: str
+    device: str
+    lan: str | None
+
+    def __str__(self) -> str:
+        """What is to be done, with its reason, as for an `Op`."""
+        return f"start {self.node} again (the device {self.device} of its {self.interface} is gone)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinksHealth:
     """How links are: `count` of them; `broken` has, by link, what is missing or differs, `others` what of that is no
     single link's. `shapers` says, by link, what shapes it (htb, netem, the relay), `relayed` which are the relay's,
@@ -191,17 +206,24 @@ class LinkDriver(Protocol):
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
         """What the kernel is missing for this plan's links, found by trying it in a namespace of its own."""
 
-    def changes(self, plan: PnodePlan) -> Sequence[Op]:
+    def changes(self, plan: PnodePlan, *, revive: bool = True) -> Sequence[Op]:
         """Observes the links and returns what is to be done so that they are as planned.
 
-        Ports whose device a hypervisor makes are left out until the device is there.
+        Ports whose device a hypervisor makes are left out until the device is there; without `revive`, so are those
+        in namespaces of process nodes that are gone.
         """
+
+    def absent(self, plan: PnodePlan) -> Sequence[Absent]:
+        """The devices that hypervisors make and that are not there, whether nodes run or not. Raises LinkError."""
 
     def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
         """Does it, in order. Raises LinkError."""
 
     def health(self, plan: PnodePlan) -> LinksHealth:
         """How the plan's links are, which the relay carries, and whether it fell behind. Raises LinkError."""
+
+    def calm(self, experiment: ExperimentId) -> None:
+        """What the relay could not do until now no longer makes the links suspect. Raises LinkError."""
 
     def remove(self, experiment: ExperimentId, group: int) -> None:
         """Deletes every interface of the experiment's group that carries its mark, and its derived leftovers."""

@@ -40,7 +40,8 @@ _ORDER = (Outcome.INFO, Outcome.OK, Outcome.NOT_MEASURED, Outcome.OFF)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One quantity on one way, in its unit. `low` and `high` bound what counts as asked; `note` says what a person
-    should know: why it could not be measured, by how much it is off."""
+    should know: why it could not be measured, by how much it is off. `allowed` comes to what is asked by the measuring
+    itself, the time that a probe takes at the rate or the damage that cannot be seen; None for nothing."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -50,6 +51,7 @@ class Finding:
     measured: float | None = None
     low: float | None = None
     high: float | None = None
+    allowed: float | None = None
     note: str = ""
 
 
@@ -57,7 +59,8 @@ class Finding:
 class WayResult:
     """From one member of a link to another. `sent` and `arrived` count probes, `p95_us` is of their delays.
 
-    `why_not` says why nothing was measured at all.
+    `why_not` says why nothing was measured at all, `not_as_planned` what was wrong with the link in the kernel when the
+    test began.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -70,6 +73,7 @@ class WayResult:
     p95_us: float | None = None
     findings: tuple[Finding, ...] = ()
     why_not: str = ""
+    not_as_planned: str = ""
 
     @property
     def outcome(self) -> Outcome:

@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,7 +16,7 @@ from benito.linktest.ways import Flood, Probes, Way, choose, flood, probes, ways
 from benito.names import ExperimentId
 from benito.nodemanager import NodeManager
 from benito.plan import PnodePlan
-from benito.seams import Count, Progress, Sighting, Watched, WatchOrder, quiet
+from benito.seams import Count, LinksHealth, Progress, Sighting, Watched, WatchOrder, quiet
 from benito.status import BootStatus
 
 #: Discard's port: nothing answers there, and a node says so at most once a second.
@@ -29,6 +30,7 @@ _MOST_REPEATED = 20
 #: How long after the last sender has ended datagrams may still be on their way, beyond what the link asks for.
 _SETTLE_SECONDS, _LONGEST_QUEUE_SECONDS = 0.1, 2.0
 _QUEUE_FRAMES = 50
+_MOST_SAID = 3
 
 Words = Probes | Flood
 
@@ -67,7 +69,15 @@ def run_linktest(
         for port in link.ports
         if not ways_of(part, link) and _members(parts, link.lan) > 1
     ]
-    results = _Test(experiment, manager_of, progress).measure(ways)
+    before = {part.pnode: _health(manager_of(part.pnode), experiment) for part, _ in chosen}
+    try:
+        results = _Test(experiment, manager_of, progress, before).measure(ways)
+    finally:
+        # What the test itself did to the machine is not held against the experiment; what it suffered before is.
+        for pnode, health in before.items():
+            if health is not None and not health.suspect:
+                with suppress(BenitoError):  # a relay of an older benito cannot forget; then it says so
+                    manager_of(pnode).calm(experiment)
     return LinkTest(
         experiment=str(experiment),
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -78,15 +88,30 @@ def run_linktest(
     )
 
 
+def _health(manager: NodeManager, experiment: ExperimentId) -> LinksHealth | None:
+    """None where it cannot be told: the links are measured all the same."""
+    try:
+        return manager.health(experiment)
+    except BenitoError:
+        return None
+
+
 def _members(parts: Sequence[PnodePlan], lan: str) -> int:
     return sum(len(link.ports) for part in parts for link in part.links if link.lan == lan)
 
 
 class _Test:
-    def __init__(self, experiment: ExperimentId, manager_of: Callable[[str], NodeManager], progress: Progress) -> None:
+    def __init__(
+        self,
+        experiment: ExperimentId,
+        manager_of: Callable[[str], NodeManager],
+        progress: Progress,
+        health: Mapping[str, LinksHealth | None],
+    ) -> None:
         self._experiment = experiment
         self._manager_of = manager_of
         self._progress = progress
+        self._health = health
 
     def measure(self, ways: Sequence[Way]) -> list[WayResult]:
         """Every way's result, in order."""
@@ -109,12 +134,20 @@ class _Test:
             for index, finding in zip(batch, self._flooded([ways[index] for index in batch]), strict=True):
                 results[index] = _with_rate(results[index], finding)
         self._progress("flood", len(batches), len(batches))
-        again = [index for index in able if results[index].outcome is not Outcome.OK]
+        wrong = [self._wrong(way) for way in ways]
+        # That a link does not do as asked is no accident where it is not as planned.
+        again = [index for index in able if results[index].outcome is not Outcome.OK and not wrong[index]]
         if len(again) <= _MOST_REPEATED:
             for done, index in enumerate(again):
                 self._progress("repeat", done, len(again))
                 results[index] = self._repeated(ways[index], results[index])
-        return results
+        return [replace(result, not_as_planned=words) for result, words in zip(results, wrong, strict=True)]
+
+    def _wrong(self, way: Way) -> str:
+        """What the way's link was other than planned when the test began."""
+        health = self._health[way.pnode]
+        said = () if health is None else health.broken.get(way.link, ())
+        return "; ".join(said[:_MOST_SAID]) + ("; ..." if len(said) > _MOST_SAID else "")
 
     def _with_status(self, ways: Sequence[Way]) -> Iterator[Way]:
         how: dict[tuple[str, str], str] = {}
@@ -150,7 +183,8 @@ class _Test:
                 )
                 continue
             figures = probe_figures(way, seen.sightings, order.size_bytes)
-            results.append(judge_probes(way, order, figures, dropped=seen.dropped, busy_ratio=seen.busy_ratio))
+            result = judge_probes(way, order, figures, dropped=seen.dropped, busy_ratio=seen.busy_ratio)
+            results.append(_without_flood(way, result) if way.loses_all else result)
         return results
 
     def _flooded(self, ways: Sequence[Way]) -> list[Finding]:
@@ -222,7 +256,15 @@ def _is_wrong(finding: Finding) -> bool:
 
 def _takes_flood(way: Way, result: WayResult) -> bool:
     """Whether its rate can be measured: nothing gets through where all is to be lost."""
-    return not result.why_not and way.asked.loss_ratio < 1
+    return not result.why_not and not way.loses_all
+
+
+def _without_flood(way: Way, result: WayResult) -> WayResult:
+    asked = way.asked.rate_kbps
+    if asked is None or result.why_not:
+        return result
+    outcome = Outcome.NOT_MEASURED
+    return _with_rate(result, Finding(quantity=Quantity.RATE, outcome=outcome, asked=asked, note="nothing arrives"))
 
 
 def _with_rate(result: WayResult, rate: Finding) -> WayResult:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from benito.linktest.figures import EARLY_US, ProbeFigures, binomial_bounds, half_spread, overtaking, quantile
 from benito.linktest.results import Finding, Outcome, Quantity, WayResult
-from benito.linktest.ways import Probes, Way
+from benito.linktest.ways import Probes, Way, flood
 from benito.model import Kind
 
 _LATE_US, _LATE_RATIO = 1000, 0.05
@@ -27,8 +27,11 @@ _DEVIATIONS = 4
 _BUSY_RATIO = 0.9
 #: The part of probes that a busy machine, too, lets pass in time.
 _SOON = 0.1
-#: The headers that a probe is known by: a wrong bit there makes it a stranger.
+#: Headers and token, in which damage is not told from what was sent.
 _HEADER_BYTES = 54
+#: Of these, the bits that a probe is known by: a wrong one makes it a stranger. Ethernet's type; IP's header length,
+#: fragment offset and protocol; UDP's port; the token and the number.
+_KNOWN_BITS = 16 + 4 + 13 + 8 + 16 + 64 + 32
 
 
 def judge_probes(way: Way, probes: Probes, seen: ProbeFigures, *, dropped: int, busy_ratio: float) -> WayResult:
@@ -54,8 +57,14 @@ def judge_flood(way: Way, rate_kbps: float, *, offered_kbps: float, waited_ratio
     if asked is None:
         enough = rate_kbps < offered_kbps * (1 - _RATE_RATIO)
         return found if enough else replace(found, note="at least: all that was sent")
-    low, high = asked * (1 - _RATE_RATIO), asked * (1 + _RATE_RATIO)
-    found = replace(found, outcome=Outcome.OK, asked=asked, low=low, high=high)
+    singles = way.single_queues(flood(way).size_bytes)
+    # A queue of one frame is idle until the next one comes, at most for as long as there is between two.
+    idle_ratio = asked / (asked + offered_kbps) if singles else 0.0
+    # Copies may be made after the queue.
+    doubled = way.asked.duplicate_ratio
+    low, high = asked * (1 - idle_ratio) * (1 - _RATE_RATIO), asked * (1 + doubled) * (1 + _RATE_RATIO)
+    allowed = asked * doubled if rate_kbps > asked else -asked * idle_ratio
+    found = replace(found, outcome=Outcome.OK, asked=asked, low=low, high=high, allowed=allowed or None)
     if rate_kbps > high:
         return replace(found, outcome=Outcome.OFF, note=_off_by(rate_kbps - asked, Quantity.RATE))
     # A full queue may make the sender wait, and is known by that; but a machine also waits for itself.
@@ -67,9 +76,13 @@ def judge_flood(way: Way, rate_kbps: float, *, offered_kbps: float, waited_ratio
         return replace(found, outcome=Outcome.NOT_MEASURED, note=note)
     if rate_kbps >= low:
         return found
-    if busy := _busy(busy_ratio):
-        return replace(found, outcome=Outcome.NOT_MEASURED, note=busy)
-    return replace(found, outcome=Outcome.OFF, note=_off_by(rate_kbps - asked, Quantity.RATE))
+    # The second of two may be met at the very moment when its frame leaves: then it takes every other one.
+    doubt = "two queues of one packet, one behind the other" if singles > 1 else _busy(busy_ratio)
+    return replace(
+        found,
+        outcome=Outcome.NOT_MEASURED if doubt else Outcome.OFF,
+        note=doubt or _off_by(rate_kbps - asked, Quantity.RATE),
+    )
 
 
 def _lost(dropped: int) -> str:
@@ -91,7 +104,8 @@ def _times(way: Way, probes: Probes, seen: ProbeFigures, busy: str) -> Iterator[
                 yield Finding(quantity=quantity, outcome=Outcome.NOT_MEASURED, asked=wanted, note=why)
         return
     chance_us = _DEVIATIONS * asked.jitter_us / math.sqrt(count)
-    slack_us = max(_LATE_US, _LATE_RATIO * asked.delay_us) + way.serialization_us(probes.size_bytes)
+    at_rate_us = way.serialization_us(probes.size_bytes)
+    slack_us = max(_LATE_US, _LATE_RATIO * asked.delay_us) + at_rate_us
     latest_us = asked.delay_us + slack_us + chance_us
     # A busy machine makes some probes late, not all.
     all_late = quantile(seen.delays_us, _SOON) > latest_us - asked.jitter_us
@@ -101,6 +115,7 @@ def _times(way: Way, probes: Probes, seen: ProbeFigures, busy: str) -> Iterator[
         quantile(seen.delays_us, 0.5),
         (max(0.0, asked.delay_us - EARLY_US - chance_us), latest_us),
         above="" if all_late else busy,
+        allowed=at_rate_us,
     )
     if asked.jitter_us:
         spread = (quantile(seen.delays_us, 0.75) - quantile(seen.delays_us, 0.25)) / 2
@@ -117,22 +132,35 @@ def _times(way: Way, probes: Probes, seen: ProbeFigures, busy: str) -> Iterator[
 def _shares(way: Way, probes: Probes, seen: ProbeFigures, dropped: str, busy: str) -> Iterator[Finding]:
     asked = way.asked
     # What two things at once make of a packet depends on their order: then chances lie between two bounds.
-    known = 1 - _HEADER_BYTES / probes.size_bytes
+    # A damaged probe may be a stranger then, and counts as lost; or be known, but not as damaged.
+    bits = 8 * probes.size_bytes
+    told = 1 - _HEADER_BYTES / probes.size_bytes
+    strange = asked.corrupt_ratio * _KNOWN_BITS / bits * (1 - asked.duplicate_ratio)
+    # At worst it is damaged once in each half.
+    whole, intact = told ** len(way.halves), (1 - asked.corrupt_ratio * (1 - told)) ** len(way.halves)
     missing = (
         asked.loss_ratio * (1 - asked.duplicate_ratio),
-        min(1.0, asked.loss_ratio + asked.corrupt_ratio * (1 - known)),
+        min(1.0, asked.loss_ratio + (1 - asked.loss_ratio) * (1 - intact)),
     )
-    yield _share(Quantity.LOSS, asked.loss_ratio, (seen.sent - seen.arrived, seen.sent), missing, dropped)
-    doubled = (asked.duplicate_ratio * (1 - asked.loss_ratio) ** 2, asked.duplicate_ratio)
+    found = _share(Quantity.LOSS, asked.loss_ratio, (seen.sent - seen.arrived, seen.sent), missing, dropped)
+    yield replace(found, allowed=(1 - asked.loss_ratio) * strange or None)
+    # With a wrong bit in its number, a probe is taken for another one's copy.
+    mistaken = asked.corrupt_ratio * (probes.count - 1).bit_length() / bits
+    doubled = (
+        asked.duplicate_ratio * ((1 - asked.loss_ratio) * intact) ** 2,
+        min(1.0, asked.duplicate_ratio + mistaken),
+    )
     if asked.duplicate_ratio or seen.doubled:
-        yield _share(Quantity.DUPLICATE, asked.duplicate_ratio, (seen.doubled, seen.arrived), doubled, dropped)
-    # Of a probe and its copy either may be damaged.
+        found = _share(Quantity.DUPLICATE, asked.duplicate_ratio, (seen.doubled, seen.arrived), doubled, dropped)
+        yield replace(found, allowed=-asked.duplicate_ratio * asked.corrupt_ratio * _KNOWN_BITS / bits or None)
+    # Of a probe and its copy either may be damaged, and that one lost later.
     damaged = (
-        asked.corrupt_ratio * known * (1 - asked.corrupt_ratio),
+        asked.corrupt_ratio * whole * (1 - asked.loss_ratio * asked.duplicate_ratio),
         min(1.0, asked.corrupt_ratio * (1 + asked.duplicate_ratio)),
     )
     if asked.corrupt_ratio or seen.damaged:
-        yield _share(Quantity.CORRUPT, asked.corrupt_ratio, (seen.damaged, seen.arrived), damaged, dropped)
+        found = _share(Quantity.CORRUPT, asked.corrupt_ratio, (seen.damaged, seen.arrived), damaged, dropped)
+        yield replace(found, allowed=asked.corrupt_ratio * (told / (1 - strange) - 1) or None)
     if asked.reorder_ratio:
         early = overtaking(way)[1:]
         finding = _share(Quantity.REORDER, asked.reorder_ratio, (seen.overtook, seen.timed), early, dropped)
@@ -152,11 +180,26 @@ def _share(
 
 
 def _bounded(
-    quantity: Quantity, asked: float, measured: float, bounds: tuple[float, float], *, below: str = "", above: str = ""
+    quantity: Quantity,
+    asked: float,
+    measured: float,
+    bounds: tuple[float, float],
+    *,
+    below: str = "",
+    above: str = "",
+    allowed: float = 0.0,
 ) -> Finding:
     """OK within the bounds; `below` and `above` say why less and more than they allow may mean nothing, if so."""
     low, high = bounds
-    found = Finding(quantity=quantity, outcome=Outcome.OK, asked=asked, measured=measured, low=low, high=high)
+    found = Finding(
+        quantity=quantity,
+        outcome=Outcome.OK,
+        asked=asked,
+        measured=measured,
+        low=low,
+        high=high,
+        allowed=allowed or None,
+    )
     if low <= measured <= high:
         return found
     doubt = below if measured < low else above

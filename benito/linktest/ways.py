@@ -28,7 +28,7 @@ _LONGEST_PROBING_US = 10_000_000
 _FLOOD_MS, _LONGEST_FLOOD_MS = 1000, 5000
 _FEWEST_FLOOD_FRAMES = 100
 _SMALLEST_FLOOD_BYTES = 100
-_OVERLOAD, _OVERLOAD_KBPS = 1.25, 5_000
+_OVERLOAD, _SINGLE_OVERLOAD, _OVERLOAD_KBPS = 1.25, 8, 5_000
 #: What a link without a rate is given: as much as a sender has, in a moment.
 _FREE_FLOOD_MS, _FREE_FLOOD_KBPS = 200, 100_000_000
 
@@ -55,11 +55,27 @@ class Way:
         """What should come out of a way that is given more: losses after a queue leave gaps. None: unlimited."""
         if self.asked.rate_kbps is None:
             return None
+        if self.loses_all:
+            return 0
         rate = math.inf
         for half in self.halves:
             rate *= (1 - half.loss_ratio) * (1 + half.duplicate_ratio)
             rate = min(rate, math.inf if half.rate_kbps is None else half.rate_kbps)
-        return round(rate)
+        return max(1, round(rate))
+
+    @property
+    def loses_all(self) -> bool:
+        """Whether nothing is to arrive."""
+        return self.asked.loss_ratio >= 1
+
+    def single_queues(self, frame_bytes: int) -> int:
+        """How many of its halves have a queue that takes one such frame, and the next when that has left."""
+        queue = self.sender.queue
+        in_bytes = queue.in_bytes and queue.limit < 2 * frame_bytes
+        return sum(
+            half.rate_kbps is not None and (in_bytes if index == 0 and queue.in_bytes else half.queue_packets == 1)
+            for index, half in enumerate(self.halves)
+        )
 
     def serialization_us(self, frame_bytes: int) -> float:
         """How long the way's rates take for a frame."""
@@ -94,9 +110,17 @@ def choose(
 ) -> list[tuple[PnodePlan, LinkPlan]]:
     """The links called so, or all; of those `sample` at random, where given. In the plan's order.
 
-    Raises UsageError for a name that is no link's.
+    Raises UsageError that tells every name that is no link's.
     """
-    wanted = {find_watched(experiment, parts, name, Watched.LINK).lan for name in names}
+    wanted, wrong = set(), []
+    for name in names:
+        try:
+            wanted.add(find_watched(experiment, parts, name, Watched.LINK).lan)
+        except UsageError as error:
+            wrong.append(error)
+    if wrong:
+        hints = dict.fromkeys(error.hint for error in wrong if error.hint)
+        raise UsageError("; ".join(error.message for error in wrong), hint="; ".join(hints) or None)
     found = [(part, link) for part in parts for link in part.links if not names or link.lan in wanted]
     if not found:
         raise UsageError(f"{experiment} has no links")
@@ -148,10 +172,16 @@ def flood(way: Way) -> Flood:
     rate, asked = way.rate_kbps, way.asked
     if not rate:
         return Flood(size_bytes=FRAME_BYTES, milliseconds=_FREE_FLOOD_MS, rate_kbps=_FREE_FLOOD_KBPS)
-    size = max(_SMALLEST_FLOOD_BYTES, min(FRAME_BYTES, rate * 125 // _FEWEST_FLOOD_FRAMES))
+    size = _flood_bytes(rate)
+    # A queue of one frame is idle from when that has left until the next comes.
+    overload = _SINGLE_OVERLOAD if way.single_queues(size) else _OVERLOAD
     wanted_ms = max(_FLOOD_MS, _FEWEST_FLOOD_FRAMES * size * 8 // rate, asked.jitter_us // 50)
     return Flood(
         size_bytes=size,
         milliseconds=min(_LONGEST_FLOOD_MS, wanted_ms),
-        rate_kbps=round(rate * _OVERLOAD / max(1 - asked.loss_ratio, 0.1)) + _OVERLOAD_KBPS,
+        rate_kbps=round(rate * overload / max(1 - asked.loss_ratio, 0.1)) + _OVERLOAD_KBPS,
     )
+
+
+def _flood_bytes(rate_kbps: int) -> int:
+    return max(_SMALLEST_FLOOD_BYTES, min(FRAME_BYTES, rate_kbps * 125 // _FEWEST_FLOOD_FRAMES))

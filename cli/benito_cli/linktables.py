@@ -184,18 +184,35 @@ def _print_doubts(console: Console, health: LinksHealth) -> None:
         console.print(plain(f"links: {words}", "magenta"), soft_wrap=True)
 
 
-def print_done(console: Console, done: Sequence[Done], *, dry_run: bool) -> None:
-    """Each change with its reason; with several pnodes, where."""
+def print_done(
+    console: Console, done: Sequence[Done], *, experiment: str, dry_run: bool, nothing: str = "all is as planned"
+) -> None:
+    """Each change with its reason; with several pnodes, where. `nothing` is said where there is none."""
     for each in done:
         where = f"{each.pnode}: " if len(done) > 1 else ""
         for op in each.ops:
             console.print(plain(f"{where}{op} ({op.reason})"), soft_wrap=True)
         for node in each.nodes:
             console.print(plain(f"{where}start {node} again (it is dead)"), soft_wrap=True)
-    if not any(each.ops or each.nodes for each in done):
-        console.print(plain("all is as planned"))
+        for node, devices in _lost(each).items():
+            lost = f"its device {devices[0]} is" if len(devices) == 1 else f"its devices {', '.join(devices)} are"
+            console.print(plain(f"{where}start {node} again ({lost} gone)"), soft_wrap=True)
+        for words in each.left:
+            console.print(
+                plain(f"{where}still to do: {words}; `benito repair {experiment}` does that", "red"), soft_wrap=True
+            )
+    if all(each.is_nothing for each in done):
+        console.print(plain(nothing))
     elif dry_run:
         console.print(plain("nothing was touched", "bold"))
+
+
+def _lost(done: Done) -> dict[str, list[str]]:
+    """Node -> its devices that are gone."""
+    found: dict[str, list[str]] = {}
+    for absent in done.cut_off:
+        found.setdefault(absent.node, []).append(absent.device)
+    return found
 
 
 def done_document(done: Sequence[Done], *, dry_run: bool) -> Mapping[str, object]:
@@ -206,7 +223,8 @@ def done_document(done: Sequence[Done], *, dry_run: bool) -> Mapping[str, object
             {
                 "pnode": each.pnode,
                 "changes": [{"change": str(op), "reason": op.reason} for op in each.ops],
-                "nodes": list(each.nodes),
+                "nodes": [*each.nodes, *(node for node in _lost(each) if node not in each.nodes)],
+                "left": list(each.left),
             }
             for each in done
         ],

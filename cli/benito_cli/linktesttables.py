@@ -8,6 +8,8 @@ from benito_cli.grid import new_table
 from benito_cli.text import plain
 
 _STYLE = {Outcome.OK: "green", Outcome.OFF: "red", Outcome.NOT_MEASURED: "yellow", Outcome.INFO: ""}
+#: In microseconds and as a share: what is less is nothing to wonder at.
+_LEAST_ALLOWED = {Quantity.DELAY: 500, Quantity.LOSS: 0.0001, Quantity.DUPLICATE: 0.001, Quantity.CORRUPT: 0.001}
 _COLUMNS = (Quantity.DELAY, Quantity.LOSS, Quantity.RATE)
 _SHARES = (Quantity.LOSS, Quantity.REORDER, Quantity.DUPLICATE, Quantity.CORRUPT)
 _UNITS = {
@@ -33,6 +35,10 @@ def print_linktest(console: Console, done: LinkTest) -> None:
         shown = (*cells, more) if "more" in columns else cells
         table.add_row(*map(plain, shown), plain(way.outcome, _STYLE[way.outcome]))
     console.print(table)
+    wrong = {way.link: way.not_as_planned for way in done.ways if way.not_as_planned}
+    for link, words in wrong.items():
+        mended = f"`benito repair {done.experiment}` mends it"
+        console.print(plain(f"{link} is not as planned: {words}; {mended}", "red"), soft_wrap=True)
     for way in done.ways:
         if way.why_not:
             console.print(plain(f"{way.link}, {_way(way)}: not measured: {way.why_not}", "yellow"), soft_wrap=True)
@@ -59,13 +65,17 @@ def _of(way: WayResult, quantity: Quantity) -> str:
 
 
 def _cell(finding: Finding) -> str:
-    """`10.04 / 10`: measured and asked; with its name and unit where it has no column."""
-    asked = "-" if finding.asked is None else _number(finding.asked, finding.quantity)
+    """`10.04 / 10`: measured and asked; with its name and unit where it has no column. Below, `+ 80`: what comes to
+    what is asked by the measuring itself, where it is seen."""
+    asked, more = "-" if finding.asked is None else _number(finding.asked, finding.quantity), ""
+    if finding.allowed is not None and abs(finding.allowed) >= _LEAST_ALLOWED.get(finding.quantity, 0):
+        sign = "+" if finding.allowed > 0 else "-"
+        more = f"\n{sign} {_number(abs(finding.allowed), finding.quantity)}"
     measured = "?" if finding.measured is None else _number(finding.measured, finding.quantity)
     if finding.quantity in _COLUMNS:
-        return f"{measured} / {asked}"
+        return f"{measured} / {asked}{more}"
     unit = "ms" if finding.quantity is Quantity.JITTER else "%"
-    return f"{finding.quantity} {measured} / {asked} {unit}"
+    return f"{finding.quantity} {measured} / {asked}{more} {unit}"
 
 
 def _number(value: float, quantity: Quantity) -> str:
@@ -96,6 +106,7 @@ def _way_document(way: WayResult) -> Document:
         "receiver": way.receiver or None,
         "outcome": way.outcome,
         "why_not": way.why_not or None,
+        "not_as_planned": way.not_as_planned or None,
         "probes_sent": way.sent,
         "probes_arrived": way.arrived,
         "delay_p95_us": way.p95_us,
@@ -106,6 +117,7 @@ def _way_document(way: WayResult) -> Document:
                 "measured": finding.measured,
                 "low": finding.low,
                 "high": finding.high,
+                "allowed": finding.allowed,
                 "note": finding.note or None,
             }
             for finding in way.findings

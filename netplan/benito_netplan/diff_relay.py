@@ -9,6 +9,8 @@ from benito_netplan.relay import Pipe
 from benito_netplan.shaping import rate_text, shaping_text
 from benito_netplan.wanted import Desired
 
+_MISSING, _SILENT = "no relay runs", "the relay does not answer"
+
 RelayOp = ops.SetPipe | ops.DropPipe | ops.StopRelay
 
 
@@ -17,7 +19,7 @@ def relay_ops(
 ) -> Iterator[RelayOp]:
     """The changes of pipes; `new` has the devices that are made anew, `will_be` tells of those that will be there."""
     wanted = {pipe.source: pipe for pipe in desired.pipes if will_be(pipe.source) and will_be(pipe.target)}
-    if observed.pipes is not None and not wanted:
+    if (observed.pipes is not None or observed.silent) and not wanted:
         yield ops.StopRelay(reason="it has nothing to carry")
         return
     seen = observed.pipes or {}
@@ -27,7 +29,7 @@ def relay_ops(
     for pipe in wanted.values():
         old = seen.get(pipe.source)
         if old is None:
-            reason = "no relay runs" if observed.pipes is None else "it goes nowhere yet"
+            reason = "it goes nowhere yet" if observed.pipes is not None else _SILENT if observed.silent else _MISSING
         elif pipe.source in new or pipe.target in new:
             reason = "its end is made anew"
         elif old != pipe:

@@ -1,20 +1,21 @@
 """The wires of one pnode, made by its kernel: what the core's `LinkDriver` asks for."""
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from benito.errors import RelaySilent
 from benito.names import ExperimentId, digest
 from benito.plan import PnodePlan
-from benito.seams import Captured, CaptureOrder, Lack, LinksHealth, Op, Watched, WatchOrder
+from benito.seams import Absent, Captured, CaptureOrder, Lack, LinksHealth, Op, Watched, WatchOrder
 from benito.segments import Segment
 from benito.site import TrunkKind
 from benito_netplan import firewall, messages, probe
 from benito_netplan.apply import Applier
 from benito_netplan.desired import desired_links, table_name
 from benito_netplan.diff import differences
-from benito_netplan.health import health
+from benito_netplan.health import absent, health
 from benito_netplan.lacking_trunks import interface_lacks
 from benito_netplan.linkwatch import watch
 from benito_netplan.marks import carried, is_derived, is_our_namespace, removable
@@ -24,10 +25,10 @@ from benito_netplan.observe_queues import queues_here
 from benito_netplan.observe_trunks import accesses_here, peers_here
 from benito_netplan.ops import LinkOp
 from benito_netplan.record import record
-from benito_netplan.relay import Relay
+from benito_netplan.relay import Relay, SeenPipe
 from benito_netplan.rtnl import Netlink, Request
 from benito_netplan.shaping import Feature
-from benito_netplan.wanted import Desired
+from benito_netplan.wanted import Desired, among
 
 RELAY_FOLDER = Path("/run/benito/relay")
 #: Of the calling thread's network namespace.
@@ -53,20 +54,34 @@ class KernelLinkDriver:
         found = probe.lacks(plan, features | {Feature.NFT} if controlled and probe.has_nft() else features)
         return [*found, *_interface_lacks(plan)]
 
-    def changes(self, plan: PnodePlan) -> Sequence[Op]:
+    def changes(self, plan: PnodePlan, *, revive: bool = True) -> Sequence[Op]:
         """Observes the links and returns what is to be done so that they are as planned.
 
-        Ports whose device a hypervisor makes are left out until it is there. Raises LinkError, also where
-        something that is not the experiment's stands in the way.
+        Ports whose device a hypervisor makes are left out until it is there; without `revive`, so are those in
+        namespaces that are gone. Raises LinkError, also where something that is not the experiment's is in the way.
         """
         desired = desired_links(plan, probe.usable_features(plan))
-        return differences(desired, self._observe(desired))
+        carried, silent = self._carried(plan.experiment)
+        observed = self._observe(desired, carried, silent=silent)
+        return differences(desired if revive else among(desired, observed.namespaces), observed)
 
     def health(self, plan: PnodePlan) -> LinksHealth:
-        """How the links are; ports that hypervisors make and that are not there are told by their nodes' status."""
-        changes = [op for op in self.changes(plan) if isinstance(op, LinkOp)]
-        counters = {device: seen.counters for device, seen in self._relay(plan.experiment).show().items()}
-        return health(plan, changes, probe.usable_features(plan), counters, _DEVICES.read_text())
+        """How the links are; a relay that hangs breaks those that it should carry. `absent` tells of missing ports."""
+        features = probe.usable_features(plan)
+        desired = desired_links(plan, features)
+        carried, silent = self._carried(plan.experiment)
+        counters = {device: seen.counters for device, seen in (carried or {}).items()}
+        changes = differences(desired, self._observe(desired, carried, silent=silent))
+        return health(plan, changes, features, counters, _DEVICES.read_text())
+
+    def absent(self, plan: PnodePlan) -> Sequence[Absent]:
+        """The devices that hypervisors make and that are not there. Raises LinkError."""
+        with Netlink() as netlink:
+            return absent(plan, links_here(netlink))
+
+    def calm(self, experiment: ExperimentId) -> None:
+        """What the relay could not do until now no longer makes the links suspect. Raises LinkError."""
+        self._relay(experiment).calm()
 
     def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
         """Does it, in order. Raises LinkError."""
@@ -132,7 +147,15 @@ class KernelLinkDriver:
             [Request(data=messages.delete_link(name), subject=f"delete {name}", tolerated=_GONE) for name in names]
         )
 
-    def _observe(self, desired: Desired) -> Observed:
+    def _carried(self, experiment: ExperimentId) -> tuple[Mapping[str, SeenPipe] | None, bool]:
+        """What the relay carries, None without one that answers; whether there is one that does not."""
+        relay = self._relay(experiment)
+        try:
+            return (relay.show() if relay.is_running() else None), False
+        except RelaySilent:
+            return None, True
+
+    def _observe(self, desired: Desired, carried: Mapping[str, SeenPipe] | None, *, silent: bool) -> Observed:
         with Netlink() as netlink:
             links = links_here(netlink)
             queues, redirects = queues_here(netlink, links, desired.devices)
@@ -140,14 +163,14 @@ class KernelLinkDriver:
             names = {links[name].index: name for name in desired.accesses if name in links}
             accesses = accesses_here(netlink, names) if names else {}
         wanted = desired.firewall
-        relay = self._relay(desired.experiment)
         return Observed(
             links=links,
             queues=queues,
             redirects=redirects,
             namespaces=self._namespaces.visit(self._namespaces.names(desired.experiment), _namespace),
             guarded=firewall.is_whole(wanted.table, wanted.bridge, wanted.devices) if wanted else None,
-            pipes={source: seen.pipe for source, seen in relay.show().items()} if relay.is_running() else None,
+            pipes=None if carried is None else {source: seen.pipe for source, seen in carried.items()},
+            silent=silent,
             peers=peers,
             accesses=accesses,
         )

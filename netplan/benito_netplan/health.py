@@ -1,9 +1,10 @@
 """How the links of a plan are, told link by link from what would have to be done to them. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from benito.model import Kind
 from benito.plan import LinkPlan, NodePlan, PnodePlan, Realization
-from benito.seams import LinksHealth, Passed
+from benito.seams import Absent, LinksHealth, Passed
 from benito_netplan import ops, ops_relay
 from benito_netplan.ops import LinkOp
 from benito_netplan.ops_trunks import SetInsideMtu
@@ -51,8 +52,26 @@ def health(
             )
             for link in plan.links
         },
-        suspect=tuple(_suspicions(places, counters)),
+        suspect=tuple(_suspicions(places, _ways(plan), counters)),
     )
+
+
+def absent(plan: PnodePlan, present: Collection[str]) -> list[Absent]:
+    """The devices that hypervisors make with their nodes and that are not among those `present`."""
+    return [
+        Absent(node=node.name, interface=interface, device=device, lan=lan)
+        for node in plan.nodes
+        if node.kind is not Kind.PROCESS
+        for interface, device, lan in _devices_of(node)
+        if device not in present
+    ]
+
+
+def _devices_of(node: NodePlan) -> Iterator[tuple[str, str, str | None]]:
+    for interface in node.interfaces:
+        yield interface.name, interface.device, interface.lan
+    if node.control is not None:
+        yield "control interface", node.control.device, None
 
 
 def _passed(devices: str) -> Iterator[tuple[str, dict[str, int]]]:
@@ -90,6 +109,19 @@ def _places_of(link: LinkPlan, nodes: Mapping[str, NodePlan]) -> Iterator[str]:
             yield _inside(nodes[port.node].dns_name, port.interface)
 
 
+def _ways(plan: PnodePlan) -> dict[str, str]:
+    """Which way packets go that come in by a device, in words."""
+    found = {}
+    for link in plan.links:
+        if link.trunk is not None:
+            found[link.trunk.device] = ", from other pnodes"
+        for port in link.ports:
+            end = f"{port.node}:{port.interface}"
+            found[port.device] = f", from {end}"
+            found |= dict.fromkeys(shim_devices(port), f", to {end}")
+    return found
+
+
 def _inside(netns: str, interface: str) -> str:
     return f"{interface} in {netns}"
 
@@ -108,13 +140,15 @@ def _touched(op: LinkOp) -> Iterator[str]:
             yield str(getattr(op, "device", ""))
 
 
-def _suspicions(places: Mapping[str, str], counters: Mapping[str, PipeCounters]) -> Iterator[str]:
+def _suspicions(
+    places: Mapping[str, str], ways: Mapping[str, str], counters: Mapping[str, PipeCounters]
+) -> Iterator[str]:
     """Where the relay could not do as it should, for want of CPU or memory."""
     for device, seen in counters.items():
-        lan = places.get(device, device)
+        where = f"{places.get(device, device)}{ways.get(device, '')}"
         if seen.late >= _LATE_LEAST and seen.late > seen.sent * _LATE_RATIO:
             worst = f"{seen.latest_us / 1000:.1f} ms at worst"
-            yield f"{lan}: the relay sent {seen.late} of {seen.sent} frames more than 1 ms late, {worst}"
+            yield f"{where}: the relay sent {seen.late} of {seen.sent} frames more than 1 ms late, {worst}"
         lost = seen.socket_drops + seen.crowded_out
         if lost:
-            yield f"{lan}: the relay lost {lost} frames that it should not, it could not keep up"
+            yield f"{where}: the relay lost {lost} frames that it should not, it could not keep up"

@@ -79,8 +79,8 @@ class Observed:
     """What is there. `redirects` has the devices that something is done to what comes in by; where it goes, if known.
 
     `guarded` says whether the packet filter table is there, whole. `pipes` has what the relay carries, by where it
-    comes from; None where no relay runs. `peers` has those of VXLAN devices, `accesses` the VLANs of bridges' ports,
-    each with whether it is the port's own.
+    comes from; None where no relay runs, or one that hangs (`silent`). `peers` has those of VXLAN devices, `accesses`
+    the VLANs of bridges' ports, each with whether it is the port's own.
     """
 
     links: Mapping[str, Link]
@@ -89,6 +89,7 @@ class Observed:
     namespaces: Mapping[str, SeenNamespace]
     guarded: bool | None = None
     pipes: Mapping[str, Pipe] | None = None
+    silent: bool = False
     peers: Mapping[str, frozenset[IPv4Address]] = field(default_factory=dict)
     accesses: Mapping[str, frozenset[tuple[int, bool]]] = field(default_factory=dict)
 

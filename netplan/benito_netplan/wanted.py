@@ -1,7 +1,7 @@
 """What a plan asks for on this pnode in the kernel's terms, as values; `desired` fills them in."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from benito.names import ExperimentId
@@ -186,3 +186,14 @@ class Desired:
                 yield port.inside
         for direct in self.directs:
             yield from direct.ends
+
+
+def among(desired: Desired, present: Collection[str]) -> Desired:
+    """The same without the namespaces that are not among those `present`, and without what leads there."""
+    gone = {namespace.netns for namespace in desired.namespaces if namespace.netns not in present}
+    return replace(
+        desired,
+        namespaces=tuple(namespace for namespace in desired.namespaces if namespace.netns not in gone),
+        ports=tuple(port for port in desired.ports if port.inside is None or port.inside.netns not in gone),
+        directs=tuple(direct for direct in desired.directs if not any(end.netns in gone for end in direct.ends)),
+    )

@@ -8,6 +8,9 @@ from pathlib import Path
 from commandline import Project
 from machine import run
 
+from benito.names import ExperimentId
+from benito_netplan.desired import table_name
+
 FILE = """set ns [new Simulator]
 foreach {name kind} {vm qemu box openvz left process right process} {
     set $name [$ns node]
@@ -90,8 +93,45 @@ def test_links_are_changed_pulled_broken_and_mended(project: Project, tmp_path: 
     assert boots(project)["vm"] == booted["vm"]
     assert project.run("repair", name).stdout == "all is as planned\n"
 
+    the_device_of_a_running_container_is_deleted(project, name)
+    assert boots(project)["vm"] == booted["vm"]
+    what_is_no_single_links_is_deleted(project, name)
+
     refused = project.up(source, "verbs", check=False)
     assert (refused.returncode, f"benito repair {name}" in refused.stderr) == (8, True)
+
+
+def the_device_of_a_running_container_is_deleted(project: Project, name: str) -> None:
+    parts = link(project, "wire")["parts"]
+    assert isinstance(parts, list)
+    (device,) = [member["device"] for member in parts[0]["members"] if member["node"] == "box"]
+    run("ip", "link", "del", device)
+    said = project.run("status", name).stdout
+    assert f"links: 1 of 3 broken: wire: to start box again (the device {device} of its " in said
+    again = f"start box again (its device {device} is gone)"
+    assert again in project.run("repair", name, "--dry-run").stdout
+    for words in (("repair", name, "--links"), ("link", "down", name, "wire", "--node", "box")):
+        left = project.run(*words).stdout
+        assert f"still to do: start box again (the device {device} of its " in left
+        assert f"`benito repair {name}` does that" in left
+        assert "all is as planned" not in left
+    project.run("link", "up", name, "wire")
+    assert again in project.run("repair", name).stdout
+    project.inside("verbs", "vm", "ping", "-c", "5", "-W", "5", "box-wire")
+    assert project.run("repair", name).stdout == "all is as planned\n"
+
+
+def what_is_no_single_links_is_deleted(project: Project, name: str) -> None:
+    """The packet filter of the control network."""
+    table = table_name(ExperimentId.parse(name))
+    run("nft", "delete", "table", "inet", table)
+    said = project.run("status", name).stdout
+    assert "besides: " in said
+    assert f"`benito repair {name}` mends that" in said
+    document = json.loads(project.run("status", name, "--json").stdout)
+    assert len(document["links"][name]["others"]) == 1
+    project.run("repair", name)
+    assert table in run("nft", "list", "tables")
 
 
 def test_doctor_finds_what_the_tests_found(project: Project) -> None:

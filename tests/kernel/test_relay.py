@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import wires
@@ -104,6 +104,20 @@ class TestWhatIsDropped:
         assert counters.lost == count - got
         sigma = (count * share * (1 - share)) ** 0.5
         assert abs(counters.lost - count * share) < 5 * sigma
+
+    def test_calm_begins_all_counters_anew(self, wire: Callable[[], Wire]) -> None:
+        one = wire()
+        one.pipes(replace(CLEAR, rate_bytes_per_s=30_000, limit=20))
+        flood(200)
+        assert one.counters().overflowed > 0
+        pipe = one.relay.show()["ha"].pipe
+        one.relay.calm()
+        counters = one.counters()
+        assert {each.name: getattr(counters, each.name) for each in fields(counters)} == {
+            each.name: 0 for each in fields(counters)
+        }
+        assert one.relay.show()["ha"].pipe == pipe
+        assert len(flood(5)) == one.counters().sent == 5
 
     def test_all_is_lost_where_all_is_asked(self, wire: Callable[[], Wire]) -> None:
         one = wire()

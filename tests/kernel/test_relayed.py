@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import wires
 from relays import with_red
 
+from benito.errors import LinkError
 from benito.model import CLEAR, Shaping
 from benito.plan import LinkPlan, PnodePlan
 from benito_netplan import probe
@@ -136,6 +138,29 @@ def test_a_killed_relay_is_noticed_and_started_again(driver: KernelLinkDriver, p
             pass
         assert [op.reason for op in driver.changes(plan)] == ["no relay runs"] * 2
         make(driver, plan)
+        assert round_trip_ms(plan, "l", "a", "b") >= 20
+    finally:
+        ended(driver, plan)
+
+
+def test_a_relay_that_hangs_is_noticed_soon_and_replaced(driver: KernelLinkDriver, plan_of: Plans) -> None:
+    plan = plan_of({"l": "a b"}, shaped={"l": (LEG, LEG)})
+    make(driver, plan)
+    try:
+        relay = Relay(_socket())
+        pid = relay._pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        started = time.monotonic()
+        health = driver.health(plan)
+        assert time.monotonic() - started < 20
+        assert [said.endswith("(the relay does not answer)") for said in health.broken["l"]] == [True] * 2
+        with pytest.raises(LinkError, match="the relay does not answer") as refused:
+            relay.calm()
+        assert refused.value.hint is not None
+        assert "benito repair" in refused.value.hint
+        make(driver, plan)
+        assert Relay(_socket())._pid() != pid
         assert round_trip_ms(plan, "l", "a", "b") >= 20
     finally:
         ended(driver, plan)

@@ -6,7 +6,7 @@ from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import LinkPlan, NodePlan, PnodePlan
-from benito.seams import Captured, CaptureOrder, Lack, LinksHealth
+from benito.seams import Absent, Captured, CaptureOrder, Lack, LinksHealth
 from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus
 
@@ -25,17 +25,29 @@ class FakeLinks:
         self.plugged: set[str] = set()
         self.made: dict[str, LinkPlan] = {}
         self.carried: set[Segment] = set()
+        self.gone: set[str] = set()
         self._lacks = lacks
 
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
         return self._lacks
 
-    def changes(self, plan: PnodePlan) -> Sequence[FakeOp]:
+    def changes(self, plan: PnodePlan, *, revive: bool = True) -> Sequence[FakeOp]:
         differ = [link for link in plan.links if link.lan not in self.plugged or self.made[link.lan] != link]
         return [FakeOp(link.lan) for link in differ]
 
+    def absent(self, plan: PnodePlan) -> Sequence[Absent]:
+        return [
+            Absent(node=node.name, interface=interface.name, device=interface.device, lan=interface.lan)
+            for node in plan.nodes
+            for interface in node.interfaces
+            if interface.device in self.gone
+        ]
+
     def health(self, plan: PnodePlan) -> LinksHealth:
         return LinksHealth(count=len(plan.links), broken=dict.fromkeys(self.changes(plan), ("it is not there",)))
+
+    def calm(self, experiment: ExperimentId) -> None:
+        self.calls.append(f"calm {experiment}")
 
     def apply(self, plan: PnodePlan, ops: Sequence[str]) -> None:
         self.calls.append(f"plug {' '.join(ops)}")

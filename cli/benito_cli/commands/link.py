@@ -100,8 +100,11 @@ def _change(experiment: str, change: "LinkChange", *, dry_run: bool, json: bool)
     from benito.names import ExperimentId
     from benito_cli import documents, linktables, wiring
 
-    done = wiring.local_controller().links.change(ExperimentId.parse(experiment), change, dry_run=dry_run)
+    name = ExperimentId.parse(experiment)
+    done = wiring.local_controller().links.change(name, change, dry_run=dry_run)
     if json:
         typer.echo(documents.to_text(linktables.done_document(done, dry_run=dry_run)))
     else:
-        linktables.print_done(Console(highlight=False), done, dry_run=dry_run)
+        nothing = f"nothing to change: {change.link} is so already"
+        console = Console(highlight=False)
+        linktables.print_done(console, done, experiment=str(name), dry_run=dry_run, nothing=nothing)

@@ -59,4 +59,5 @@ def complaint(done: "LinkTest") -> "LinkError":
         if names:
             more = " ..." if len(names) > _MOST_NAMED else ""
             said.append(f"{words}: {len(names)} of {done.links} links, {', '.join(names[:_MOST_NAMED])}{more}")
-    return LinkError("; ".join(said))
+    mend = any(way.not_as_planned for way in done.ways)
+    return LinkError("; ".join(said), hint=f"benito repair {done.experiment}" if mend else None)

@@ -83,6 +83,11 @@ void pipe_remove(Relay *relay, Pipe *pipe) {
     if (pipe->packets_in_flight == 0) pipe_free(pipe);
 }
 
+void pipe_calm(Pipe *pipe) {
+    device_drops(pipe->source); /* the kernel's count begins anew when it is read */
+    memset(&pipe->count, 0, sizeof pipe->count);
+}
+
 void pipe_drop(Relay *relay, const char *source) {
     const Device *device = device_find(relay, source);
     if (device != NULL && device->pipe != NULL) pipe_remove(relay, device->pipe);

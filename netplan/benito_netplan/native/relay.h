@@ -103,7 +103,7 @@ typedef struct {
     char *line; /* the next of the text, which loses its line ends; NULL behind the last */
     size_t line_number;
     bool failed;
-    bool showing; /* a `show` has come as far as `bucket` */
+    bool showing, calming; /* a `show` or `calm` has come as far as `bucket` */
     uint32_t bucket;
     char *reply; /* malloc'ed */
     size_t bytes, room;
@@ -155,6 +155,8 @@ void reaper_wait(void);
 
 /* pipe.c */
 const char *pipe_set(Relay *relay, const char *source, const char *target, const PipeSettings *settings);
+/* What was counted until now no longer is. */
+void pipe_calm(Pipe *pipe);
 /* Nothing where there is none: what is asked for is so. */
 void pipe_drop(Relay *relay, const char *source);
 void pipe_remove(Relay *relay, Pipe *pipe);

@@ -106,6 +106,13 @@ static void show_some(Relay *relay, Request *request) {
     device_sweep(relay);
 }
 
+/* One bucket of devices of a `calm`. */
+static void calm_some(Relay *relay, Request *request) {
+    for (Device *device = relay->bucket[request->bucket]; device != NULL; device = device->bucket_next)
+        if (device->pipe != NULL) pipe_calm(device->pipe);
+    if (++request->bucket == BUCKETS) request->calming = false;
+}
+
 static const char *serve_line(Relay *relay, char **word, size_t words, Request *request) {
     if (strcmp(word[0], "pipe") == 0) {
         PipeSettings settings = {0};
@@ -123,16 +130,25 @@ static const char *serve_line(Relay *relay, char **word, size_t words, Request *
         request->bucket = 0;
         return NULL;
     }
+    if (strcmp(word[0], "calm") == 0 && words == 1) {
+        request->calming = true;
+        request->bucket = 0;
+        return NULL;
+    }
     if (strcmp(word[0], "quit") == 0 && words == 1) {
         relay->quitting = true;
         return NULL;
     }
-    return "the first word is none of pipe, drop, show and quit";
+    return "the first word is none of pipe, drop, show, calm and quit";
 }
 
 bool request_step(Relay *relay, Request *request) {
     if (request->showing) {
         show_some(relay, request);
+        return true;
+    }
+    if (request->calming) {
+        calm_some(relay, request);
         return true;
     }
     if (request->line == NULL || relay->quitting) {

@@ -151,7 +151,8 @@ class TestChange:
     def test_set_says_what_it_did_and_does_it(self, benito: Typed) -> None:
         assert benito("link", "set", "star", "link", "--delay", "20ms").out == "link (it differs)\n"
         assert {port.into.delay_us for port in benito.links.made["link"].ports} == {20_000}
-        assert benito("link", "set", "star", "link", "--delay", "20ms").out == "all is as planned\n"
+        said = benito("link", "set", "star", "link", "--delay", "20ms").out
+        assert said == "nothing to change: link is so already\n"
 
     def test_a_dry_run_only_says_it(self, benito: Typed) -> None:
         said = benito("link", "set", "star", "link", "--delay", "20ms", "--dry-run")
@@ -160,7 +161,14 @@ class TestChange:
         document = benito("link", "down", "star", "link", "--dry-run", "--json").document
         assert document == {
             "dry_run": True,
-            "pnodes": [{"pnode": "pnode-0000", "changes": [{"change": "link", "reason": "it differs"}], "nodes": []}],
+            "pnodes": [
+                {
+                    "pnode": "pnode-0000",
+                    "changes": [{"change": "link", "reason": "it differs"}],
+                    "nodes": [],
+                    "left": [],
+                }
+            ],
         }
 
     def test_cables_are_pulled_and_plugged(self, benito: Typed) -> None:
@@ -229,6 +237,8 @@ class TestRepair:
         document = benito("repair", "star", "--links", "--json").document
         assert [(len(each["changes"]), each["nodes"]) for each in document["pnodes"]] == [(1, [])]
         assert "c" not in benito.nodes.alive
+        said = benito("repair", "star", "--links").out
+        assert said == "still to do: start c again (it is dead); `benito repair lab/star` does that\n"
 
 
 class TestStatus:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -85,6 +86,34 @@ def test_what_is_wrong_is_said_below_and_no_name_is_markup() -> None:
     assert "link2, a > [red]c: not measured: [red]c is dead" in lines
 
 
+def test_what_the_measuring_adds_stands_beside_what_is_asked() -> None:
+    slow = replace(
+        OFF,
+        findings=(
+            Finding(quantity=Quantity.DELAY, outcome=Outcome.OK, asked=1_000, measured=81_100, allowed=80_000),
+            Finding(quantity=Quantity.LOSS, outcome=Outcome.OK, asked=0, measured=0.02, allowed=0.0191),
+            Finding(quantity=Quantity.RATE, outcome=Outcome.OK, asked=1_000, measured=900, allowed=-138),
+            Finding(quantity=Quantity.CORRUPT, outcome=Outcome.OK, asked=1, measured=0.95, allowed=-0.036),
+        ),
+    )
+    lines = shown(result(slow)).splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("│ link1 "))
+    first, second = ([cell.strip() for cell in line.strip("│").split("│")] for line in lines[at : at + 2])
+    assert (first[2], *first[4:7]) == ("81.1 / 1", "2 / 0", "0.9 / 1", "corrupt 95 / 100")
+    assert (second[2], *second[4:7]) == ("+ 80", "+ 1.91", "- 0.138", "- 3.6 %")
+    quick = replace(slow, findings=(replace(slow.findings[0], measured=1_080, allowed=80),))
+    assert cells(shown(result(quick)), "link1")[2] == "1.08 / 1"
+
+
+def test_a_link_that_is_not_as_planned_is_said_to_be_mended() -> None:
+    broken = replace(OFF, not_as_planned="set the pipe from v1 to v2 (it is not there)")
+    done = result(broken, replace(broken, sender="b", receiver="a"))
+    said = "link1 is not as planned: set the pipe from v1 to v2 (it is not there); `benito repair lab/star` mends it"
+    assert shown(done).splitlines().count(said) == 1
+    assert complaint(done).hint == "benito repair lab/star"
+    assert complaint(result(OFF)).hint is None
+
+
 def test_a_narrow_terminal_shows_the_common_columns_whole() -> None:
     text = shown(result(OFF), 80)
     assert "more" not in text
@@ -96,7 +125,8 @@ def test_the_document_has_units_in_its_keys() -> None:
     assert (document["outcome"], document["links"], document["of_links"]) == ("not measured", 2, 9)
     good, dead = document["ways"]
     assert good["findings"]["delay_us"] == {
-        "outcome": "ok", "asked": 10_000, "measured": 10_041.7, "low": None, "high": None, "note": None,
+        "outcome": "ok", "asked": 10_000, "measured": 10_041.7, "low": None, "high": None, "allowed": None,
+        "note": None,
     }  # fmt: skip
     assert set(good["findings"]) == {"delay_us", "jitter_us", "loss_ratio", "rate_kbps"}
     assert (good["probes_sent"], good["probes_arrived"], good["delay_p95_us"]) == (200, 199, 10_250)

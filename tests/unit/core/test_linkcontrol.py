@@ -32,20 +32,21 @@ class Killed(BaseException):
 class World:
     """A controller over fakes; an experiment with a link and a LAN is up. `load` is what the pnode's kernel counts."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: Kind = Kind.PROCESS) -> None:
+        self.kind = kind
         self.paths = StatePaths(root)
         self.links = FakeLinks()
-        self.nodes = FakeNodes(Kind.PROCESS)
+        self.nodes = FakeNodes(kind)
         self.store = Store(self.paths.store)
         self.load = Load(boot="first", uptime_s=100, dropped_packets=0)
-        manager = NodeManager(self.paths, self.links, {Kind.PROCESS: self.nodes}, lambda: self.load)
+        manager = NodeManager(self.paths, self.links, {kind: self.nodes}, lambda: self.load)
         self.controller = Controller(self.paths, self.store, LocalTestbed(manager))
         self.up()
         self.links.calls.clear()
 
     def up(self) -> None:
         self.controller.up(
-            experiment(topology({"link": "a b", "lan": "a b c"}), default_kind=Kind.PROCESS, allow_unshaped=True),
+            experiment(topology({"link": "a b", "lan": "a b c"}), default_kind=self.kind, allow_unshaped=True),
             data=b"",
         )
 
@@ -99,8 +100,10 @@ def test_what_may_be_unshaped_may_be_so_after_a_change(world: World) -> None:
     world.links._lacks = (Lack(missing="netem", element="link link", hint="load it", shaping=True),)
     assert changed(world) == [["link"]]
     world.store.replan(STAR, replace_all(world, allow_unshaped=False))
-    with pytest.raises(KernelFeatureMissing, match="needs netem"):
+    with pytest.raises(KernelFeatureMissing, match="needs netem") as refused:
         changed(world, LinkChange(link="link", delay_us=1))
+    assert refused.value.hint is not None
+    assert refused.value.hint.startswith("ask for a lower rate or delay")
 
 
 def replace_all(world: World, *, allow_unshaped: bool) -> ExperimentPlan:
@@ -141,6 +144,39 @@ def test_repair_may_be_of_links_only(world: World) -> None:
         (done,) = world.controller.links.repair(STAR, links_only=True, dry_run=dry_run)
         assert (list(done.ops), done.nodes) == (["lan"], ())
     assert set(world.nodes.alive) == {"a", "b"}
+
+
+def test_a_running_node_that_lost_its_device_is_started_again(tmp_path: Path) -> None:
+    world = World(tmp_path, Kind.QEMU)
+    lost = next(port.device for port in world.link("lan").ports if port.node == "c")
+    world.links.gone.add(lost)
+    told = f"start c again (the device {lost} of its eth0 is gone)"
+    found = world.controller.links.health(STAR)
+    assert (dict(found.broken), found.others) == ({"lan": (told,)}, ())
+    (only,) = world.controller.links.repair(STAR, links_only=True)
+    assert (only.left, only.cut_off, only.is_nothing) == ((told,), (), False)
+    (pulled,) = world.controller.links.change(STAR, LinkChange(link="LAN", source="c", down=True))
+    assert pulled.left == (told,)
+    (other,) = world.controller.links.change(STAR, SLOWER)
+    assert other.left == ()
+    before = dict(world.nodes.alive)
+    (planned,) = world.controller.links.repair(STAR, dry_run=True)
+    assert [absent.device for absent in planned.cut_off] == [lost]
+    assert world.nodes.alive["c"] is before["c"]
+    (done,) = world.controller.links.repair(STAR)
+    assert ([absent.node for absent in done.cut_off], done.nodes) == (["c"], ())
+    assert [name for name, status in world.nodes.alive.items() if status is not before[name]] == ["c"]
+
+
+def test_a_dead_nodes_device_is_not_missed(tmp_path: Path) -> None:
+    world = World(tmp_path, Kind.QEMU)
+    world.links.gone.update(port.device for port in world.link("lan").ports if port.node == "c")
+    del world.nodes.alive["c"]
+    assert world.controller.links.health(STAR) == LinksHealth(count=2)
+    (done,) = world.controller.links.repair(STAR, dry_run=True)
+    assert (done.nodes, done.cut_off) == (("c",), ())
+    (only,) = world.controller.links.repair(STAR, links_only=True)
+    assert only.left == ("start c again (it is dead)",)
 
 
 def test_cables_are_pulled_and_plugged(world: World) -> None:

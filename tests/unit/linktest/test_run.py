@@ -19,7 +19,7 @@ from benito.model import Kind, Shaping
 from benito.nodemanager import NodeManager
 from benito.paths import StatePaths
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Count, Sighting, Watched, WatchOrder
+from benito.seams import Count, LinksHealth, Sighting, Watched, WatchOrder
 from benito.status import BootStatus, NodeStatus
 from benito.store import Store
 from benito.testbeds.local import LocalTestbed
@@ -55,6 +55,11 @@ class PlayedLinks(FakeLinks):
         self.late_us: dict[str, list[int]] = {}
         self.rates_kbps: dict[str, list[int]] = {}
         self.fault: LinkError | None = None
+        self.suspect: tuple[str, ...] = ()
+        self.loses = False
+
+    def health(self, plan: PnodePlan) -> LinksHealth:
+        return replace(super().health(plan), suspect=self.suspect)
 
     def watch(
         self, plan: PnodePlan, order: WatchOrder, *, ready: Callable[[], None], stop: Callable[[], bool]
@@ -94,6 +99,8 @@ class PlayedLinks(FakeLinks):
             common = {"way": token & 0xFFFFFFFF, "number": number, "length_bytes": 100, "is_whole": True}
             at = number * 2 * MS
             found.append(Sighting(node=sender, interface=device, inbound=False, time_ns=at, **common))  # type: ignore[arg-type]
+            if self.loses:
+                continue
             found.append(
                 Sighting(
                     node=receiver.node, interface=receiver.interface, inbound=True, time_ns=at + delay_ns, **common
@@ -185,6 +192,56 @@ def test_what_stays_off_is_off(world: World) -> None:
     }
 
 
+def test_where_all_is_lost_nothing_floods(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.controller.down(STAR)
+    world.controller.up(experiment(star(1, shaping=replace(HALF, loss_ratio=1)), default_kind=Kind.PROCESS), data=b"")
+    world.links.loses = True
+    (way, _) = world.test().ways
+    loss, rate = way.finding(Quantity.LOSS), way.finding(Quantity.RATE)
+    assert loss is not None
+    assert rate is not None
+    assert (loss.outcome, loss.measured) == (Outcome.OK, 1)
+    assert (rate.outcome, rate.note, rate.asked) == (Outcome.NOT_MEASURED, "nothing arrives", 10_000)
+    assert all(order.each for order in world.links.orders)
+
+
+class TestWhatTheTestDoesToTheMachine:
+    def test_it_is_not_held_against_the_experiment(self, world: World) -> None:
+        world.test()
+        assert world.links.calls[-1] == "calm lab/star"
+
+    def test_what_was_suspect_before_stays_so(self, world: World) -> None:
+        world.links.suspect = ("link0: the relay lost 3 frames",)
+        world.test()
+        assert not any(call.startswith("calm") for call in world.links.calls)
+
+    def test_nor_where_the_test_is_cut(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def cut(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(module._Test, "_flooded", cut)
+        with pytest.raises(KeyboardInterrupt):
+            world.test()
+        assert world.links.calls[-1] == "calm lab/star"
+
+    def test_a_relay_that_cannot_forget_costs_no_result(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(_experiment: object) -> None:
+            raise LinkError("the relay cannot carry calm")
+
+        monkeypatch.setattr(world.links, "calm", fail)
+        assert world.test() == world.controller.last_linktest(STAR)
+
+
+def test_a_link_that_is_not_as_planned_is_said_and_not_tried_again(world: World) -> None:
+    world.links.made["link1"] = replace(world.links.made["link1"], down=("center",))
+    world.links.late_us = {"n-1": [5_000, 5_000]}
+    done = world.test()
+    assert {way.link: way.not_as_planned for way in done.ways} == {"link0": "", "link1": "it is not there", "link2": ""}
+    assert done.links_with(Outcome.OFF) == ("link1",)
+    assert len(world.links.orders) == 2
+
+
 def test_links_of_a_dead_node_are_said_to_be_so(world: World) -> None:
     world.nodes.alive["n-1"] = NodeStatus(boot=BootStatus.DEAD)
     done = world.test()
@@ -217,8 +274,9 @@ def test_a_watch_that_fails_spoils_no_more_than_its_ways(world: World) -> None:
 
 def test_only_what_is_up_can_be_tested(world: World) -> None:
     world.store.begin(STAR, type(world.store.get(STAR).state)("swapping"))
-    with pytest.raises(UsageError, match="lab/star is swapping"):
+    with pytest.raises(UsageError, match="lab/star is swapping") as refused:
         world.test()
+    assert refused.value.hint == "finish that first: benito down"
 
 
 def test_a_lan_with_one_member_asks_nothing(tmp_path: Path) -> None:

@@ -177,6 +177,47 @@ def test_damage_is_found(asked: float, share: float, outcome: Outcome) -> None:
     assert of(judge_probes(way, order, figures, dropped=0, busy_ratio=0), Quantity.CORRUPT) is outcome
 
 
+def damaged(way: Way, count: int, seed: int, *, sees: bool = True) -> WayResult:
+    """One wrong bit in each first copy, as the relay has it; its twin is whole. A stranger is not seen at all."""
+    generator = random.Random(seed)  # noqa: S311 - no secret
+    order = replace(probes(way), count=count)
+    sightings = []
+    for one in passed(way, [5.0] * count, order.interval_us):
+        at = generator.randrange(8 * order.size_bytes)
+        if not one.inbound or generator.random() >= way.asked.corrupt_ratio:
+            sightings.append(one)
+        elif at >= 8 * 54:
+            sightings.append(replace(one, is_whole=not sees))
+        elif at >= 153:
+            sightings.append(one)
+    twins = generator.sample(range(count), round(count * way.asked.duplicate_ratio))
+    sightings += [seen(way, number, 10**11, inbound=True) for number in twins]
+    figures = probe_figures(way, sightings, order.size_bytes)
+    return judge_probes(way, order, figures, dropped=0, busy_ratio=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(min_value=0, max_value=10**6), st.sampled_from([0.05, 0.5, 1.0]), st.sampled_from([0.0, 0.5, 1.0]))
+def test_damage_loses_some_and_hides_some(seed: int, corrupt: float, duplicate: float) -> None:
+    way = way_of(Shaping(corrupt_ratio=corrupt, duplicate_ratio=duplicate))
+    assert damaged(way, 400, seed).outcome is OK
+
+
+def test_damage_that_is_not_done_is_missed_even_where_all_is_asked() -> None:
+    for duplicate in (0.0, 1.0):
+        way = way_of(Shaping(corrupt_ratio=1, duplicate_ratio=duplicate))
+        assert of(damaged(way, 400, 1, sees=False), Quantity.CORRUPT) is OFF
+
+
+def test_what_damage_loses_is_allowed_for_and_no_more() -> None:
+    way = way_of(Shaping(corrupt_ratio=0.5))
+    finding = damaged(way, 2000, 1).finding(Quantity.LOSS)
+    assert finding is not None
+    assert finding.allowed == pytest.approx(0.5 * 153 / 8000)
+    delays = [None] * 100 + [5.0] * 1900
+    assert of(judged(way, delays), Quantity.LOSS) is OFF
+
+
 TEN = Shaping(rate_kbps=10_000)
 
 
@@ -201,6 +242,38 @@ def test_a_rate_needs_a_load(measured: float, offered: float, waited: float, bus
     assert (found.quantity, found.outcome, found.measured) == (Quantity.RATE, outcome, measured)
     assert (found.low, found.high) == (9_500, 10_500)
     assert bool(found.note) == (outcome is not OK)
+
+
+@pytest.mark.parametrize(
+    ("second", "queue", "measured", "outcome"),
+    [
+        (0, 50, 900, OFF),
+        (0, 1, 900, OK),
+        (0, 1, 700, OFF),
+        (0, 1, 1_100, OFF),
+        (1, 1, 500, NOT),
+    ],
+)
+def test_a_queue_of_one_packet_leaves_gaps(second: int, queue: int, measured: float, outcome: Outcome) -> None:
+    half = Shaping(rate_kbps=1_000, queue_packets=queue)
+    found = judge_flood(
+        way_of(half, half if second else Shaping(), lan=bool(second)),
+        measured,
+        offered_kbps=6_250,
+        waited_ratio=0,
+        busy_ratio=0.1,
+    )
+    assert found.outcome is outcome
+    assert (found.allowed is not None) == (queue == 1 and measured < 1_000)
+
+
+def test_copies_may_come_behind_the_queue() -> None:
+    way = way_of(replace(TEN, duplicate_ratio=0.5))
+    outcomes = [
+        judge_flood(way, rate, offered_kbps=30_000, waited_ratio=0, busy_ratio=0.1).outcome
+        for rate in (10_000, 15_000, 16_000, 9_000)
+    ]
+    assert outcomes == [OK, OK, OFF, OFF]
 
 
 def test_a_machine_that_waits_for_itself_proves_nothing() -> None:

@@ -70,6 +70,11 @@ class TestChoice:
             self.names("lnik3")
         assert "link3" in (refused.value.hint or "")
 
+    def test_all_names_of_no_link_are_told(self) -> None:
+        with pytest.raises(UsageError) as refused:
+            self.names("lnik3", "link1", "nolink")
+        assert refused.value.message == "lab/star has no link lnik3; lab/star has no link nolink"
+
     def test_no_links_at_all_is_refused(self) -> None:
         with pytest.raises(UsageError, match="has no links"):
             choose(STAR, [replace(self.plan, links=())], (), sample=None, seed=0)
@@ -82,6 +87,9 @@ class TestChoice:
         pytest.param(TEN, replace(TEN, rate_kbps=4000), 3, 4000, id="the lower of a LAN's halves"),
         pytest.param(replace(TEN, loss_ratio=0.1), LOSSY, 2, 10_000, id="a link loses before its one queue"),
         pytest.param(replace(TEN, loss_ratio=0.1), LOSSY, 3, 9000, id="a LAN's second half loses after it"),
+        pytest.param(replace(TEN, loss_ratio=1), Shaping(), 2, 0, id="all is lost before the queue"),
+        pytest.param(TEN, replace(LOSSY, loss_ratio=1), 3, 0, id="all is lost after it"),
+        pytest.param(Shaping(loss_ratio=1), Shaping(), 2, None, id="all is lost and no rate asked"),
         pytest.param(TEN, replace(TEN, duplicate_ratio=0.5), 3, 10_000, id="copies do not pass the second queue"),
     ],
 )

@@ -10,13 +10,14 @@ from benito.plan import PnodePlan
 from benito.seams import LinksHealth, Passed
 from benito_netplan.desired import desired_links
 from benito_netplan.diff import differences
-from benito_netplan.health import health
+from benito_netplan.health import absent, health
 from benito_netplan.observe import Observed
 from benito_netplan.ops import LinkOp
+from benito_netplan.pipes import shim_devices
 from benito_netplan.probe import EVERY_FEATURE
 from benito_netplan.relay import PipeCounters
 from benito_netplan.shaping import Feature
-from benito_netplan.wanted import Desired
+from benito_netplan.wanted import Desired, among
 
 Plans = Callable[..., PnodePlan]
 LEG = Shaping(rate_kbps=8000, delay_us=5000)
@@ -145,7 +146,39 @@ def test_a_relay_that_did_not_keep_up_makes_the_run_suspect(
 ) -> None:
     seen = found(plan, EMPTY, WITHOUT_NETEM, {device(plan, "wire", "b"): counters}).suspect
     assert len(seen) == (said is not None)
-    assert all(words.startswith("wire: the relay ") and said is not None and said in words for words in seen)
+    assert all(
+        words.startswith("wire, from b:eth1: the relay ") and said is not None and said in words for words in seen
+    )
+
+
+def test_devices_of_machines_that_are_not_there_are_named(plan_of: Plans) -> None:
+    plan = plan_of({"lan": "vm a b"}, kinds={"vm": Kind.QEMU})
+    (vm,) = [node for node in plan.nodes if node.name == "vm"]
+    assert vm.control is not None
+    port, control = device(plan, "lan", "vm"), vm.control.device
+    assert [(gone.device, gone.lan) for gone in absent(plan, ())] == [(port, "lan"), (control, None)]
+    assert [gone.device for gone in absent(plan, {port})] == [control]
+
+
+def test_without_reviving_a_namespace_that_is_gone_stays_so(
+    plan: PnodePlan, world_of: Callable[[PnodePlan], WorldLike]
+) -> None:
+    world = world_of(plan)
+    (netns,) = [name for name in world.observed.namespaces if name.startswith("b.")]
+    namespaces = {name: seen for name, seen in world.observed.namespaces.items() if name != netns}
+    lost = device(plan, "wire", "b")
+    links = {name: link for name, link in world.observed.links.items() if name != lost}
+    observed = replace(world.observed, namespaces=namespaces, links=links)
+    assert any(netns in str(op) for op in differences(world.desired, observed))
+    left = [str(op) for op in differences(among(world.desired, namespaces), observed)]
+    assert not any(netns in words or lost in words for words in left)
+
+
+def test_each_way_of_a_lan_is_told_apart(plan: PnodePlan) -> None:
+    counters = replace(NOTHING, socket_drops=1)
+    (port,) = [port for link in plan.links if link.lan == "lan" for port in link.ports if port.node == "d"]
+    said = found(plan, EMPTY, WITHOUT_NETEM, {port.device: counters, shim_devices(port)[1]: counters}).suspect
+    assert [words.partition(": ")[0] for words in said] == ["lan, from d:eth0", "lan, to d:eth0"]
 
 
 def test_ports_of_machines_that_are_not_there_are_their_nodes_affair(plan_of: Plans) -> None:

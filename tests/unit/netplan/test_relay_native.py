@@ -366,7 +366,7 @@ class TestRequests:
                 "droptail 0 0 0 0", "red 5 5 1 1"
             ): "red needs min below max, a weight and a linterm from 1 on",
             "drop": "drop has one word: SOURCE",
-            "halt": "the first word is none of pipe, drop, show and quit",
+            "halt": "the first word is none of pipe, drop, show, calm and quit",
         }
         expected = "".join(f"error {number} {text}\n" for number, text in enumerate(wrong.values(), 1))
         assert ask(path, "\n".join(wrong).encode()).decode() == expected

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benito.errors import LinkError
@@ -69,6 +69,7 @@ def test_a_queue_says_what_it_does() -> None:
     assert str(queue) == "10 Mbit/s, 5 ms, loss 1 %, 50 packets"
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100_000_000), st.integers(0, 10_000_000))
 def test_frames_in_flight_hold_rate_times_delay(rate_kbps: int, delay_us: int) -> None:
     frames = packets_in_flight(rate_kbps, delay_us)
