@@ -152,12 +152,16 @@ class TestWhatIsDropped:
             wires.run("ip", "-n", node, "link", "set", "eth0", "mtu", "65000")
         one.pipes(replace(CLEAR, delay_us=3_600_000_000))
         room = MAX_BYTES_IN_FLIGHT // (60_042 + 58)
+        sent = 0
         with udp("a") as sender:
-            for _ in range(room + 200):
-                sender.sendto(bytes(60_000), (ADDRESS["b"], 5000))
+            # On a busy machine the relay's socket drops some of them.
+            while one.counters().crowded_out == 0 and sent < 20 * room:
+                for _ in range(100):
+                    sender.sendto(bytes(60_000), (ADDRESS["b"], 5000))
+                sent += 100
         time.sleep(0.2)
         counters = one.counters()
-        assert counters.received + counters.socket_drops == room + 200
+        assert counters.received + counters.socket_drops == sent
         assert counters.crowded_out == counters.received - room > 0
         assert counters.bytes_in_flight == room * (60_042 + 58)
 
