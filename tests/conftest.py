@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 # A busy machine is no fault of the code's; what takes for ever runs into pytest's own end.
-settings.register_profile("house", deadline=None)
+settings.register_profile("house", settings.default, deadline=None)
 settings.load_profile("house")
 
 

@@ -147,6 +147,7 @@ def explain(
         ties.update(dict.fromkeys(others, promised_kbps(lan, site.unlimited_kbps)))
     numbers = {one.partition.pnode: one for one in report(nodes, lans, embedding, policy, site).pnodes}
     node_of = {one.name: one for one in nodes}
+    number = pass_numbers(nodes, policy).get(name, 0)
     elsewhere = []
     for partition in embedding.partitions:
         if partition.pnode == home[name] or partition.whole:
@@ -154,7 +155,8 @@ def explain(
         cost = _cost(mine, home | {name: partition.pnode}, site) - _cost(mine, home, site)
         there = [node_of[other] for other in partition.nodes]
         obstacles = _obstacles(node, nodes, there, numbers[partition.pnode], policy, site)
-        obstacles += _full_uplinks(name, partition.pnode, numbers, mine, home, site)
+        if not pass_limits(policy, number).nodes_only:  # which places without regard to the network
+            obstacles += _full_uplinks(name, partition.pnode, numbers, mine, home, site)
         elsewhere.append(Elsewhere(pnode=partition.pnode, cost_kbps=cost, obstacles=tuple(obstacles)))
     elsewhere.sort(key=lambda one: (one.cost_kbps, len(one.obstacles), one.pnode))
     return Explanation(node=name, pnode=home[name], ties_kbps=dict(ties), elsewhere=tuple(elsewhere))
