@@ -1,18 +1,17 @@
 """Whose packets a name means: a link's or a node's, and on which pnode. Pure."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from benito.errors import UsageError
-from benito.names import ExperimentId
+from benito.names import ExperimentId, look_alikes
 from benito.plan import PnodePlan
 
 _MOST_NAMED = 5
 
 
-class Watched(StrEnum):
+class Subject(StrEnum):
     """What packets can be captured of."""
 
     LINK = "link"
@@ -28,7 +27,7 @@ class Found:
     node: str | None = None
 
 
-def find_watched(experiment: ExperimentId, parts: Sequence[PnodePlan], name: str, what: Watched | None = None) -> Found:
+def find_subject(experiment: ExperimentId, parts: Sequence[PnodePlan], name: str, what: Subject | None = None) -> Found:
     """The link or node called `name`, in any case; a node also by its DNS name. `what` decides where both are.
 
     Raises UsageError where there is none, with the nearest names; where it is ambiguous; and for a link that is on
@@ -47,7 +46,7 @@ def find_watched(experiment: ExperimentId, parts: Sequence[PnodePlan], name: str
         for link in part.links
         if link.lan.casefold() == wanted and link.ports
     ]
-    found: list[Found] = [*(lans if what is not Watched.NODE else ()), *(nodes if what is not Watched.LINK else ())]
+    found: list[Found] = [*(lans if what is not Subject.NODE else ()), *(nodes if what is not Subject.LINK else ())]
     if not found:
         hint = f"{name} is a {'link' if lans else 'node'}" if lans or nodes else _proposal(experiment, parts, name)
         raise UsageError(f"{experiment} has no {what or 'link or node'} {name}", hint=hint)
@@ -67,13 +66,9 @@ def find_watched(experiment: ExperimentId, parts: Sequence[PnodePlan], name: str
     return found[0]
 
 
-def _proposal(experiment: ExperimentId, parts: Iterable[PnodePlan], name: str) -> str:
-    known = {
-        each.casefold(): each
-        for part in parts
-        for each in (*(node.name for node in part.nodes), *(link.lan for link in part.links))
-    }
-    near = difflib.get_close_matches(name.casefold()[:200], known, n=3, cutoff=0.5)
+def _proposal(experiment: ExperimentId, parts: Sequence[PnodePlan], name: str) -> str:
+    nodes = (node.name for part in parts for node in part.nodes)
+    near = look_alikes(name, [*nodes, *(link.lan for part in parts for link in part.links)])
     if near:
-        return f"did you mean {' or '.join(known[each] for each in near)}?"
+        return f"did you mean {' or '.join(near)}?"
     return f"`benito status {experiment}` shows its nodes"

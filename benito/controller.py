@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from benito.captures import Watched, find_watched
+from benito.captures import Subject, find_subject
 from benito.errors import BenitoError, UsageError
 from benito.linkcontrol import LinkControl
 from benito.linktest import LinkTest
@@ -240,7 +240,7 @@ class Controller:
         order: CaptureOrder,
         write: Callable[[bytes], None],
         *,
-        what: Watched | None = None,
+        what: Subject | None = None,
         say: Callable[[str], None],
         stop: Callable[[], bool],
     ) -> Captured:
@@ -250,7 +250,7 @@ class Controller:
         that is not there or leaves open what is meant.
         """
         record = self._store.get(experiment)
-        found = find_watched(record.id, record.parts(), name, what)
+        found = find_subject(record.id, record.parts(), name, what)
         order = replace(order, lan=found.lan, node=found.node)
         return self._testbed.node_manager(found.pnode).capture(record.id, order, write, say=say, stop=stop)
 

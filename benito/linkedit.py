@@ -1,6 +1,5 @@
 """A change of a running experiment's link, and the plan that comes of it. Pure."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -8,6 +7,7 @@ from typing import TypeVar
 from benito.errors import UsageError
 from benito.impairments import fault_of
 from benito.model import Member, Queue, Shaping, half_loss
+from benito.names import look_alikes
 from benito.plan import ExperimentPlan, LinkPlan, PortPlan
 from benito.realization import realization_after
 
@@ -55,7 +55,7 @@ def find_link(plan: ExperimentPlan, name: str) -> str:
     known = dict.fromkeys(link.lan for part in plan.pnodes for link in part.links)
     found = name if name in known else next((each for each in known if each.lower() == name.lower()), None)
     if found is None:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or list(known)[:5]
+        near = look_alikes(name, known, likeness=0.4) or list(known)[:5]
         hint = f"it has {', '.join(near)}" if near else "it has no links"
         raise UsageError(f"{plan.experiment} has no link {name}", hint=hint)
     return found

@@ -4,8 +4,10 @@ Whatever comes from a user is checked here before it reaches XML, a path, a shel
 """
 
 import base64
+import difflib
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benito.errors import UsageError
@@ -53,6 +55,12 @@ class ExperimentId:
     def dns_name(self, node: str) -> str:
         """The node's DNS name, which is also its domain's: `node.exp.proj`."""
         return f"{node}.{self.eid}.{self.pid}"
+
+
+def look_alikes(word: str, known: Iterable[str], *, most: int = 3, likeness: float = 0.5) -> list[str]:
+    """Those of the known names that somebody who wrote `word` may have meant, the likeliest first, in any case."""
+    folded = {name.casefold(): name for name in reversed(list(known))}  # of two that differ in case, the first
+    return [folded[found] for found in difflib.get_close_matches(word.casefold()[:200], folded, most, likeness)]
 
 
 def digest(*parts: str) -> bytes:

@@ -200,8 +200,8 @@ class Watched:
     busy_ratio: float = 0.0
 
 
-class LinkDriver(Protocol):
-    """The wires of one pnode."""
+class LinkMaker(Protocol):
+    """Makes the wires of one pnode, and takes them away."""
 
     def lacks(self, plan: PnodePlan) -> Sequence[Lack]:
         """What the kernel is missing for this plan's links, found by trying it in a namespace of its own."""
@@ -213,17 +213,8 @@ class LinkDriver(Protocol):
         in namespaces of process nodes that are gone.
         """
 
-    def absent(self, plan: PnodePlan) -> Sequence[Absent]:
-        """The devices that hypervisors make and that are not there, whether nodes run or not. Raises LinkError."""
-
     def apply(self, plan: PnodePlan, ops: Sequence[Op]) -> None:
         """Does it, in order. Raises LinkError."""
-
-    def health(self, plan: PnodePlan) -> LinksHealth:
-        """How the plan's links are, which the relay carries, and whether it fell behind. Raises LinkError."""
-
-    def calm(self, experiment: ExperimentId) -> None:
-        """What the relay could not do until now no longer makes the links suspect. Raises LinkError."""
 
     def remove(self, experiment: ExperimentId, group: int) -> None:
         """Deletes every interface of the experiment's group that carries its mark, and its derived leftovers."""
@@ -234,6 +225,19 @@ class LinkDriver(Protocol):
 
     def segments(self) -> Collection[Segment]:
         """The ids of all trunks here that carry Benito's mark, whichever experiment's. Raises LinkError."""
+
+
+class LinkWatcher(Protocol):
+    """Tells how they are, and what passes."""
+
+    def health(self, plan: PnodePlan) -> LinksHealth:
+        """How the plan's links are, which the relay carries, and whether it fell behind. Raises LinkError."""
+
+    def absent(self, plan: PnodePlan) -> Sequence[Absent]:
+        """The devices that hypervisors make and that are not there, whether nodes run or not. Raises LinkError."""
+
+    def calm(self, experiment: ExperimentId) -> None:
+        """What the relay could not do until now no longer makes the links suspect. Raises LinkError."""
 
     def capture(
         self,
@@ -253,6 +257,10 @@ class LinkDriver(Protocol):
     ) -> Watched:
         """Calls `ready` once every datagram is seen from now on, and looks for them until `stop` says so (it is asked
         at least every 0.1 s). Raises LinkError."""
+
+
+class LinkDriver(LinkMaker, LinkWatcher, Protocol):
+    """The wires of one pnode."""
 
 
 class NodeDriver(Protocol):

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benito.captures import Watched, find_watched
+from benito.captures import Subject, find_subject
 from benito.errors import UsageError
 from benito.model import Shaping
 from benito.names import ExperimentId
@@ -115,7 +115,7 @@ def choose(
     wanted, wrong = set(), []
     for name in names:
         try:
-            wanted.add(find_watched(experiment, parts, name, Watched.LINK).lan)
+            wanted.add(find_subject(experiment, parts, name, Subject.LINK).lan)
         except UsageError as error:
             wrong.append(error)
     if wrong:

@@ -1,10 +1,10 @@
 """Collects what is wrong with a file, so that its user hears all of it at once."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
 from benito.errors import Problem, Severity, TopologyError
+from benito.names import look_alikes
 
 #: So many misspelt words of a file get a proposal; looking for one takes time.
 _MOST_PROPOSALS = 100
@@ -14,10 +14,8 @@ MOST_LISTED = 500
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """`did you mean ...?` with the known word that looks most like this one, or None."""
-    names = list(known)
-    folded = {name.casefold(): name for name in reversed(names)}
-    found = difflib.get_close_matches(word.casefold()[:200], folded, n=1, cutoff=0.6)
-    return f"did you mean {folded[found[0]]}?" if found else None
+    found = look_alikes(word, known, most=1, likeness=0.6)
+    return f"did you mean {found[0]}?" if found else None
 
 
 class Findings:

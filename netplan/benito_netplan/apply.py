@@ -86,7 +86,7 @@ class Applier:
         self._netlink.do([request for op in changes for request in self._frame(op)])
         for op in changes:
             if isinstance(op, AddTrunk | AddAwareBridge) or (isinstance(op, ops.AddBridge) and not op.control):
-                _shut(op.device)
+                _shut(op.device, str(op))
 
     def _frame(self, op: LinkOp) -> Iterator[Request]:
         match op:
@@ -190,7 +190,7 @@ class Applier:
             case SetPeer() | SetAccess():
                 yield from trunk_requests(op, self._group)
             case ops_relay.Shut():
-                _shut(op.device)
+                _shut(op.device, subject)
             case ops.Redirect():
                 index = _index(op.device, subject)
                 if op.replace:
@@ -228,7 +228,7 @@ def _queue_feature(queue: Discipline) -> str:
     return "netem (module sch_netem)" if queue.netem else "htb (module sch_htb)"
 
 
-def _shut(device: str) -> None:
+def _shut(device: str, subject: str) -> None:
     """A LAN's bridge joins the nodes, not the pnode, and so does the relay: no ARP answered, no packet taken.
 
     Strict source checking refuses all IPv4, since no route leads to the bridge; it needs no packet filter.
@@ -238,9 +238,12 @@ def _shut(device: str) -> None:
         _IPV4_SETTINGS / device / "rp_filter": "1",
         _IPV6_SETTINGS / device / "disable_ipv6": "1",
     }
-    for path, value in settings.items():
-        with suppress(FileNotFoundError):  # a kernel without IPv6
-            path.write_text(value)
+    try:
+        for path, value in settings.items():
+            with suppress(FileNotFoundError):  # a kernel without IPv6
+                path.write_text(value)
+    except OSError as error:
+        raise failed(subject, error.errno or 0) from error
 
 
 def _set_control_ipv6(op: ops.SetControlIpv6) -> None:

@@ -55,15 +55,15 @@ def checkup() -> list[Finding]:
 def judged_features(features: frozenset[Feature]) -> list[Finding]:
     """What these features mean for links. Pure."""
     return [
-        *(_needed(feature, feature in features) for feature in _NEEDED),
+        *(_needed(feature, there=feature in features) for feature in _NEEDED),
         _delays(features),
         _red(features),
-        _nft(Feature.NFT in features),
-        *(_between(feature, feature in features) for feature in _BETWEEN_PNODES),
+        _nft(there=Feature.NFT in features),
+        *(_between(feature, there=feature in features) for feature in _BETWEEN_PNODES),
     ]
 
 
-def _needed(feature: Feature, there: bool) -> Finding:  # noqa: FBT001 - one of two
+def _needed(feature: Feature, *, there: bool) -> Finding:
     what, without = _NEEDED[feature]
     if there:
         return Finding(subject=feature, verdict=Verdict.OK, said=what)
@@ -100,7 +100,7 @@ def _red(features: frozenset[Feature]) -> Finding:
     )
 
 
-def _nft(there: bool) -> Finding:  # noqa: FBT001 - one of two
+def _nft(*, there: bool) -> Finding:
     if there:
         return Finding(subject=Feature.NFT, verdict=Verdict.OK, said="keeps nodes from reaching this machine")
     return Finding(
@@ -111,7 +111,7 @@ def _nft(there: bool) -> Finding:  # noqa: FBT001 - one of two
     )
 
 
-def _between(feature: Feature, there: bool) -> Finding:  # noqa: FBT001 - one of two
+def _between(feature: Feature, *, there: bool) -> Finding:
     what, without = _BETWEEN_PNODES[feature]
     if there:
         return Finding(subject=feature, verdict=Verdict.OK, said=what)

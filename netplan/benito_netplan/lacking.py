@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from benito.model import DEFAULT_QUEUE, Queue, Shaping
+from benito.model import Shaping
 from benito.plan import LinkPlan, PortPlan, Realization
 from benito.seams import Lack
 from benito_netplan.lacking_trunks import trunk_lacks
-from benito_netplan.pipes import relayed, toward
+from benito_netplan.pipes import is_pair, relayed, shaped, toward
 from benito_netplan.relay import CAPACITY_KBPS, MAX_BYTES_IN_FLIGHT
 from benito_netplan.shaping import Feature, needs_relay, rate_text, shaping_text
 
@@ -51,7 +51,7 @@ def link_lacks(link: LinkPlan, features: frozenset[Feature]) -> Iterator[Lack]:
     kernels = [half for port in link.ports if port not in through for half in (port.into, port.out_of)]
     if any(half.needs_netem for half in kernels) and Feature.NETEM not in features:
         yield lack(Feature.NETEM, "netem (delay and loss)", asked_of(link), shaping=True)
-    if Feature.RELAY not in features and any(needs_relay(way, queue, _ALL) for way, queue in _ways(link)):
+    if Feature.RELAY not in features and any(needs_relay(way, queue, _ALL) for way, queue in shaped(link, link.ports)):
         yield lack(Feature.RELAY, "the relay (RED queues)", shaping=True)
     if any(half.rate_kbps is not None for half in kernels) and Feature.HTB not in features:
         yield lack(Feature.HTB, "htb (rates)", _rates(halves), shaping=True)
@@ -63,18 +63,9 @@ def link_lacks(link: LinkPlan, features: frozenset[Feature]) -> Iterator[Lack]:
             yield lack(Feature.NETEM, missing, asked, shaping=True)
 
 
-def _ways(link: LinkPlan) -> list[tuple[Shaping, Queue]]:
-    """What is done to packets at each place where they are shaped, with the queue in front of it."""
-    if not link.realization.is_bridged and len(link.ports) == 2:
-        first, second = link.ports
-        back, forth = toward((first, second))
-        return [(back, second.queue), (forth, first.queue)]
-    return [one for port in link.ports for one in ((port.into, port.queue), (port.out_of, DEFAULT_QUEUE))]
-
-
 def _beyond_relay(link: LinkPlan) -> Iterator[tuple[str, str]]:
     """What the relay cannot carry of the link."""
-    ways = [way for way, _ in _ways(link)]
+    ways = [way for way, _ in shaped(link, link.ports)]
     fastest = max((way.rate_kbps or 0 for way in ways), default=0)
     if fastest > CAPACITY_KBPS:
         yield f"netem (the relay carries at most {rate_text(CAPACITY_KBPS)})", rate_text(fastest)
@@ -90,7 +81,7 @@ def _rates(halves: Sequence[Shaping]) -> str:
 
 def asked_of(link: LinkPlan) -> str:
     """What the link asks for beyond rates, for a person to read."""
-    if not link.realization.is_bridged and len(link.ports) == 2:
+    if is_pair(link, link.ports):
         first, second = link.ports
         back, forth = toward((first, second))
         if shaping_text(back) == shaping_text(forth):

@@ -16,16 +16,25 @@ def relayed(link: LinkPlan, ports: tuple[PortPlan, ...], features: frozenset[Fea
     """Those of `ports` that the relay has to carry: both of a wire or none, of a bridge each for itself."""
     if Feature.RELAY not in features or link.realization is Realization.DIRECT:
         return ()
-    if link.realization is Realization.WIRE and len(ports) == 2:
+    if is_pair(link, ports):
+        return ports if any(needs_relay(way, queue, features) for way, queue in shaped(link, ports)) else ()
+    return tuple(
+        port for port in ports if any(needs_relay(way, queue, features) for way, queue in shaped(link, (port,)))
+    )
+
+
+def is_pair(link: LinkPlan, ports: tuple[PortPlan, ...]) -> bool:
+    """Whether the ports are led to each other, so that a way is shaped once, by both its halves."""
+    return not link.realization.is_bridged and len(ports) == 2
+
+
+def shaped(link: LinkPlan, ports: tuple[PortPlan, ...]) -> list[tuple[Shaping, Queue]]:
+    """What is done to packets at each place where these ports' are shaped, with the queue in front of it."""
+    if is_pair(link, ports):
         first, second = ports
         back, forth = toward((first, second))
-        either = needs_relay(back, second.queue, features) or needs_relay(forth, first.queue, features)
-        return ports if either else ()
-    return tuple(
-        port
-        for port in ports
-        if needs_relay(port.into, port.queue, features) or needs_relay(port.out_of, DEFAULT_QUEUE, features)
-    )
+        return [(back, second.queue), (forth, first.queue)]
+    return [one for port in ports for one in ((port.into, port.queue), (port.out_of, DEFAULT_QUEUE))]
 
 
 def shim_devices(port: PortPlan) -> tuple[str, str]:

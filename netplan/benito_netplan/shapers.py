@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from benito.model import DEFAULT_QUEUE
 from benito.plan import LinkPlan
-from benito_netplan.pipes import relayed, toward
+from benito_netplan.pipes import relayed, shaped
 from benito_netplan.relay import CAPACITY_KBPS
 from benito_netplan.shaping import Feature, queue_for, rate_text
 
@@ -24,14 +23,8 @@ class Shaper(StrEnum):
 def shapers(link: LinkPlan, features: frozenset[Feature]) -> frozenset[Shaper]:
     """What the link is shaped by with these features; nothing where it asks for nothing, or nothing can."""
     found = {Shaper.RELAY} if (through := relayed(link, link.ports, features)) else set()
-    if not link.realization.is_bridged and len(link.ports) == 2 and not through:
-        first, second = link.ports
-        back, forth = toward((first, second))
-        ways = [(back, second.queue), (forth, first.queue)]
-    else:
-        kernels = [port for port in link.ports if port not in through]
-        ways = [way for port in kernels for way in ((port.into, port.queue), (port.out_of, DEFAULT_QUEUE))]
-    for shaping, queue in ways:
+    kernels = tuple(port for port in link.ports if port not in through)
+    for shaping, queue in shaped(link, kernels):
         made = queue_for(shaping, features, queue)
         if made is not None:
             found |= {Shaper.NETEM} if made.netem else set()

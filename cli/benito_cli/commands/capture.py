@@ -44,7 +44,7 @@ def capture(
     node: Annotated[bool, typer.Option("--node", help="LINK|NODE is a node.")] = False,
 ) -> None:
     """Capture packets as they pass, until Ctrl-C: a line for each on a terminal, else a pcapng file for Wireshark."""
-    from benito.captures import Watched
+    from benito.captures import Subject
     from benito.errors import UsageError
     from benito.names import ExperimentId
     from benito.seams import CaptureOrder
@@ -55,7 +55,7 @@ def capture(
         raise UsageError("--link and --node contradict each other")
     if write == "-" and sys.stdout.isatty():
         raise UsageError("standard output is a terminal", hint="pipe it to a program, or leave -w out")
-    what = Watched.LINK if link else Watched.NODE if node else None
+    what = Subject.LINK if link else Subject.NODE if node else None
     identity = ExperimentId.parse(experiment)
     controller = wiring.local_controller()
     order = CaptureOrder(filter=expression, snaplen_bytes=snaplen, count=count, seconds=seconds)

@@ -7,7 +7,7 @@ import pytest
 from builders import STAR, experiment, topology
 from fakes import FakeLinks, FakeNodes
 
-from benito.captures import Found, Watched, find_watched
+from benito.captures import Found, Subject, find_subject
 from benito.controller import Controller
 from benito.errors import ExperimentMissing, UsageError
 from benito.model import Kind
@@ -30,17 +30,17 @@ def parts() -> tuple[PnodePlan, ...]:
 
 
 def test_names_are_found_in_any_case(parts: tuple[PnodePlan, ...]) -> None:
-    assert find_watched(STAR, parts, "link0") == Found(pnode=PNODE, lan="Link0")
+    assert find_subject(STAR, parts, "link0") == Found(pnode=PNODE, lan="Link0")
     for name in ("CENTER", "Center.star.lab"):
-        assert find_watched(STAR, parts, name) == Found(pnode=PNODE, node="center")
+        assert find_subject(STAR, parts, name) == Found(pnode=PNODE, node="center")
 
 
 def test_a_name_of_both_is_decided_by_what_is_said(parts: tuple[PnodePlan, ...]) -> None:
     with pytest.raises(UsageError, match="a link and a node") as refused:
-        find_watched(STAR, parts, "n-0")
+        find_subject(STAR, parts, "n-0")
     assert refused.value.hint == "say which: --link or --node"
-    assert find_watched(STAR, parts, "n-0", Watched.LINK).lan == "n-0"
-    assert find_watched(STAR, parts, "n-0", Watched.NODE).node == "n-0"
+    assert find_subject(STAR, parts, "n-0", Subject.LINK).lan == "n-0"
+    assert find_subject(STAR, parts, "n-0", Subject.NODE).node == "n-0"
 
 
 @pytest.mark.parametrize(
@@ -48,28 +48,28 @@ def test_a_name_of_both_is_decided_by_what_is_said(parts: tuple[PnodePlan, ...])
     [
         ("link9", None, "has no link or node link9", "did you mean Link0 or lan?"),
         ("centre", None, "has no link or node centre", "did you mean center?"),
-        ("lan", Watched.NODE, "has no node lan", "lan is a link"),
+        ("lan", Subject.NODE, "has no node lan", "lan is a link"),
         ("xyz", None, "has no link or node xyz", "`benito status lab/star` shows its nodes"),
     ],
 )
 def test_what_is_neither_gets_the_nearest_names(
-    parts: tuple[PnodePlan, ...], name: str, what: Watched | None, message: str, hint: str
+    parts: tuple[PnodePlan, ...], name: str, what: Subject | None, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError, match=message) as refused:
-        find_watched(STAR, parts, name, what)
+        find_subject(STAR, parts, name, what)
     assert refused.value.hint == hint
 
 
 def test_names_that_differ_in_case_alone_are_meant_exactly() -> None:
     parts = plan_experiment(experiment(topology({"l": "a b", "L": "a b"}))).pnodes
-    assert find_watched(STAR, parts, "L").lan == "L"
+    assert find_subject(STAR, parts, "L").lan == "L"
 
 
 def test_a_link_on_several_pnodes_is_refused(parts: tuple[PnodePlan, ...]) -> None:
     two = (*parts, replace(parts[0], pnode="pnode-0001", nodes=()))
     with pytest.raises(UsageError, match="several pnodes: pnode-0000, pnode-0001"):
-        find_watched(STAR, two, "lan")
-    assert find_watched(STAR, two, "center").pnode == PNODE
+        find_subject(STAR, two, "lan")
+    assert find_subject(STAR, two, "center").pnode == PNODE
 
 
 def test_the_order_reaches_the_links_with_the_plans_name(tmp_path: Path) -> None:
