@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,7 +131,12 @@ class TestControlNetwork:
         up(driver, plan)
         (shown,) = wires.run("ip", "-o", "addr", "show", "dev", plan.control_bridge).splitlines()
         assert "fe80::" in shown
-        assert "tentative" not in shown
+        # Nobody is asked whether the address is taken, so that it is tentative only until the kernel's worker has run.
+        assert Path(f"/proc/sys/net/ipv6/conf/{plan.control_bridge}/accept_dad").read_text().strip() == "0"
+        deadline = time.monotonic() + 30
+        while "tentative" in wires.run("ip", "-o", "addr", "show", "dev", plan.control_bridge):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def test_its_ports_are_isolated_and_marked(self, driver: KernelLinkDriver, plan: PnodePlan) -> None:
         self.nodes(plan)
