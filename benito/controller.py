@@ -5,59 +5,50 @@ Each transition is in the store before it is begun, and an experiment is changed
 that died is taken up by the next one: `up` applies again, `down` removes what is there.
 """
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
+from dataclasses import replace
 from pathlib import Path
 
+from benito.barrier import is_held
 from benito.captures import Subject, find_subject
-from benito.errors import BenitoError, UsageError
+from benito.changing import Changing, finish
+from benito.errors import BenitoError, ExperimentExists, UsageError
 from benito.linkcontrol import LinkControl
 from benito.linktest import LinkTest
 from benito.linktest.kept import keep, newest
 from benito.linktest.run import run_linktest
-from benito.locks import experiment_lock
-from benito.model import Kind
 from benito.names import ExperimentId
-from benito.nodemanager import NodeManager, refuse_lacks
+from benito.nodecontrol import NodeControl
+from benito.nodelinks import refuse_lacks
+from benito.nodereport import NodeReport, Reports
 from benito.paths import StatePaths
-from benito.plan import ExperimentPlan, PnodePlan
+from benito.plan import ExperimentPlan
 from benito.planner import Experiment, numbered, plan_experiment
 from benito.seams import Captured, CaptureOrder, Lack, Progress, quiet
 from benito.segments import Segment
 from benito.segmentstore import SegmentStore
-from benito.status import BootStatus, ExperimentStatus, NodeStatus
+from benito.status import ExperimentStatus
 from benito.store import ExperimentState, Record, Store, already_there, missing
 from benito.testbeds.local import LocalTestbed, refusal
 from benito.trunks import trunk_refusal
-
-_POLL_SECONDS = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeReport:
-    """A node of a running experiment and how it is."""
-
-    experiment: ExperimentId
-    node: str
-    dns_name: str
-    kind: Kind
-    hypervisor: str
-    pnode: str
-    addresses: tuple[IPv4Address, ...]
-    has_start_command: bool
-    status: NodeStatus
+from benito.watchman import Watchman
 
 
 class Controller:
-    """All experiments of this machine."""
+    """All experiments of this machine. `watchman` starts dead nodes again where a restart policy says so."""
 
-    def __init__(self, paths: StatePaths, store: Store, testbed: LocalTestbed) -> None:
-        self._paths = paths
+    def __init__(
+        self, paths: StatePaths, store: Store, testbed: LocalTestbed, watchman: Watchman | None = None
+    ) -> None:
         self._store = store
         self._segments = SegmentStore(store)
         self._testbed = testbed
+        self._reports = Reports(testbed)
+        self._changing = Changing(paths, store, watchman or Watchman(paths))
+        #: Single nodes of what is up.
+        self.nodes = NodeControl(paths, store, testbed, self._changing)
+        #: Changes and repairs of what is up.
+        self.links = LinkControl(store, testbed, self._changing)
 
     def lacks(self, experiment: Experiment) -> Sequence[Lack]:
         """What the testbed is missing for it. Raises EmbeddingError or TestbedError where it cannot be at all."""
@@ -76,15 +67,20 @@ class Controller:
     def up(self, experiment: Experiment, *, data: bytes, progress: Progress = quiet) -> Sequence[Lack]:
         """Swaps it in: returns when every node runs and every link is plugged, with what was allowed to be missing.
 
-        Whatever is refused is refused before anything is touched. What fails later is taken down again.
+        Whatever is refused is refused before anything is touched. What fails later is taken down again. One that was
+        swapped out with its nodes' state goes on from there, if it is the same.
         """
-        with experiment_lock(self._paths, experiment.id):
+        with self._changing.any(experiment.id):
             former = self._store.find(experiment.id)
             if former is not None and (former.state is ExperimentState.ACTIVE or former.id != experiment.id):
                 raise already_there(former)
             draft = self._draft(experiment)
             lacks = self._lacks(draft)
             refuse_lacks(lacks, allow_unshaped=experiment.policy.allow_unshaped)
+            if former is not None and former.is_kept:
+                self._refuse_other(former, draft, data)
+                self._go_on(former, progress)
+                return lacks
             if former is not None and former.state is ExperimentState.SWAPPING:
                 self._remove(former, progress)
                 former = None
@@ -120,7 +116,7 @@ class Controller:
             raise
 
     def _carried(self, pnode: str) -> Collection[Segment]:
-        return self._testbed.node_manager(pnode).segments()
+        return self._testbed.node_manager(pnode).links.segments()
 
     def _undo(self, experiment: ExperimentId, error: BaseException, progress: Progress) -> None:
         """Takes down what was begun; where even that fails, `error` says so in its hint."""
@@ -131,23 +127,66 @@ class Controller:
             if isinstance(error, BenitoError):
                 error.hint = f"{error.hint or ''}; not all of it could be taken down: {second.message}".lstrip("; ")
 
-    def wait_booted(self, experiment: ExperimentId, *, seconds: float, progress: Progress = quiet) -> list[NodeReport]:
-        """Waits until every node is booted or dead, or the time is over; how they are then."""
-        deadline = time.monotonic() + seconds
-        while True:
-            reports = self.report(experiment)
-            progress("boot", sum(report.status.boot is BootStatus.BOOTED for report in reports), len(reports))
-            waiting = any(report.status.boot in (BootStatus.RUNNING, None) for report in reports)
-            if not waiting or time.monotonic() > deadline:
-                # The boot itself kept the pnodes busy: what is measured is measured from now on.
-                for pnode in dict.fromkeys(report.pnode for report in reports):
-                    self._testbed.node_manager(pnode).note_load(experiment)
-                return reports
-            time.sleep(_POLL_SECONDS)
+    def _refuse_other(self, former: Record, draft: ExperimentPlan, data: bytes) -> None:
+        """Raises ExperimentExists where the file or the options are not those that it was swapped out with."""
+        same = numbered(draft, generation=former.generation, slot=former.slot).pnodes
+        nodes = [[part.nodes for part in parts] for parts in (same, former.parts())]
+        if nodes[0] != nodes[1] or data != self._store.input(former.id):
+            raise ExperimentExists(
+                f"experiment {former.id} is swapped out, and was made from another file or with other options",
+                hint=f"`benito resume {former.id}` goes on with it as it was; `benito down {former.id}` forgets it",
+            )
+
+    def swap_out(self, experiment: ExperimentId, *, progress: Progress = quiet) -> None:
+        """Ends nodes and links and keeps the nodes' state; `swap_in` goes on from there, on the same pnodes.
+
+        Cut in between, it is finished by the same again. Raises UsageError for one that is not up.
+        """
+        record = self._store.get(experiment)
+        with self._changing.any(record.id):
+            record = self._store.get(record.id)
+            if record.state is not ExperimentState.ACTIVE and not record.is_kept:
+                raise UsageError(f"{record.id} is {record.state}, not up", hint=finish(record))
+            self._put_away(record, progress)
+
+    def swap_in(self, experiment: ExperimentId, *, progress: Progress = quiet) -> None:
+        """Makes nodes and links of one that was swapped out go on as they were. What fails is swapped out again.
+
+        Raises UsageError where it was not swapped out with its nodes' state.
+        """
+        record = self._store.get(experiment)
+        with self._changing.any(record.id):
+            record = self._store.get(record.id)
+            if not record.is_kept:
+                hint = "`benito up FILE` brings one up" if record.plan is None else finish(record)
+                raise UsageError(f"{record.id} is {record.state}, and has no state that is kept", hint=hint)
+            self._go_on(record, progress)
+
+    def _put_away(self, record: Record, progress: Progress) -> None:
+        self._store.begin(record.id, ExperimentState.SWAPPING, keep=True)
+        for pnode in record.pnodes:
+            manager = self._testbed.node_manager(pnode)
+            if manager.knows(record.id):
+                manager.suspend(record.id, progress)
+        self._store.begin(record.id, ExperimentState.SWAPPED, keep=True)
+
+    def _go_on(self, record: Record, progress: Progress) -> None:
+        self._store.begin(record.id, ExperimentState.ACTIVATING, keep=True)
+        try:
+            for part in record.parts():
+                self._testbed.node_manager(part.pnode).apply(part, progress)
+        except BaseException as error:
+            try:
+                self._put_away(record, progress)
+            except BenitoError as second:
+                if isinstance(error, BenitoError):
+                    error.hint = f"{error.hint or ''}; and not all of it is swapped out: {second.message}".lstrip("; ")
+            raise
+        self._store.begin(record.id, ExperimentState.ACTIVE)
 
     def down(self, experiment: ExperimentId, *, progress: Progress = quiet) -> None:
         """Swaps it out and forgets it. Works from any state; raises ExperimentMissing if nothing is known of it."""
-        with experiment_lock(self._paths, experiment):
+        with self._changing.any(experiment):
             record = self._store.find(experiment)
             # The store may be lost; the pnode keeps its plan.
             if record is None and not self._testbed.node_manager("pnode-0000").knows(experiment):
@@ -171,42 +210,19 @@ class Controller:
 
     def status(self, experiment: ExperimentId) -> ExperimentStatus:
         """hypervisor -> node -> status, as the status protocol tells it. Raises ExperimentMissing."""
-        record = self._store.get(experiment)
-        found: dict[str, dict[str, NodeStatus]] = {}
-        for part in record.parts():
-            manager = self._testbed.node_manager(part.pnode)
-            if manager.knows(record.id):
-                for hypervisor, nodes in manager.status(record.id).items():
-                    found[hypervisor] = dict(nodes)
-        return found
+        return self._reports.status(self._store.get(experiment))
 
-    def report(self, experiment: ExperimentId) -> list[NodeReport]:
-        """How every node is, with what a person wants to know beside it, in the file's order."""
-        record = self._store.get(experiment)
-        seen = {
-            (hypervisor.rpartition(":")[2], node): (hypervisor, status)
-            for hypervisor, nodes in self.status(record.id).items()
-            for node, status in nodes.items()
-        }
-        absent = (None, NodeStatus(boot=BootStatus.DEAD, reason=f"the experiment is {record.state}"))
-        reports = []
-        for part in record.parts():
-            for node in part.nodes:
-                hypervisor, status = seen.get((part.pnode, node.name), absent)
-                reports.append(
-                    NodeReport(
-                        experiment=record.id,
-                        node=node.name,
-                        dns_name=node.dns_name,
-                        kind=node.kind,
-                        hypervisor=hypervisor.split(":")[1] if hypervisor else node.kind.value,
-                        pnode=part.pnode,
-                        addresses=tuple(interface.address.ip for interface in node.interfaces),
-                        has_start_command=node.start_command is not None,
-                        status=status,
-                    )
-                )
-        return reports
+    def report(self, experiment: ExperimentId, names: Collection[str] | None = None) -> list[NodeReport]:
+        """How every node is, or these of them, with what a person wants to know beside it, in the file's order."""
+        return self._reports.report(self._store.get(experiment), names)
+
+    def known(self, experiment: ExperimentId) -> ExperimentId:
+        """Its name as it was given at first, whatever the case of letters. Raises ExperimentMissing."""
+        return self._store.get(experiment).id
+
+    def is_held(self, experiment: ExperimentId) -> bool:
+        """Whether its start commands wait until all nodes are booted."""
+        return is_held(self._store.get(experiment), self._testbed)
 
     def find_node(self, name: str) -> tuple[ExperimentId, str]:
         """The node that `name` (`n-0`, `n-0.star` or `n-0.star.lab`, in any case) means. Raises UsageError."""
@@ -229,10 +245,6 @@ class Controller:
         names = ", ".join(experiment.dns_name(node) for experiment, node in found[:5])
         raise UsageError(f"{name} is ambiguous", hint=f"say which: {names}")
 
-    def argv(self, experiment: ExperimentId, node: str, command: Sequence[str], *, terminal: bool) -> list[str]:
-        """The words that run `command` in the node when they are executed here; a shell if it is empty."""
-        return self._manager_of(experiment, node).argv(experiment, node, command, terminal=terminal)
-
     def capture(
         self,
         experiment: ExperimentId,
@@ -252,7 +264,7 @@ class Controller:
         record = self._store.get(experiment)
         found = find_subject(record.id, record.parts(), name, what)
         order = replace(order, lan=found.lan, node=found.node)
-        return self._testbed.node_manager(found.pnode).capture(record.id, order, write, say=say, stop=stop)
+        return self._testbed.node_manager(found.pnode).links.capture(record.id, order, write, say=say, stop=stop)
 
     def linktest(
         self,
@@ -285,21 +297,6 @@ class Controller:
         if found is None:
             raise UsageError(f"the links of {record.id} were not tested", hint=f"benito linktest {record.id}")
         return found
-
-    @property
-    def links(self) -> LinkControl:
-        """Changes and repairs of links that are up."""
-        return LinkControl(self._paths, self._store, self._testbed)
-
-    def _manager_of(self, experiment: ExperimentId, node: str) -> NodeManager:
-        return self._testbed.node_manager(self._part_of(experiment, node).pnode)
-
-    def _part_of(self, experiment: ExperimentId, node: str) -> PnodePlan:
-        record = self._store.get(experiment)
-        for part in record.parts():
-            if any(planned.name == node for planned in part.nodes):
-                return part
-        raise UsageError(f"{experiment} has no node {node}", hint=f"`benito status {experiment}` shows its nodes")
 
 
 def default_name(path: Path) -> str:

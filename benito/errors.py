@@ -9,6 +9,7 @@
     ├─ TestbedError        the testbed cannot give what is asked   4
     │   └─ SiteError             every problem of the site file
     ├─ HypervisorError     libvirt, a container or a namespace     5
+    │   └─ TemplateError         every problem of a skeleton of domain XML
     ├─ LinkError           the kernel's links and shaping          6
     │   ├─ KernelFeatureMissing
     │   └─ RelaySilent           one runs, but hangs
@@ -110,6 +111,14 @@ class HypervisorError(BenitoError):
     """A domain, container or namespace could not be made, found or ended."""
 
     exit_code = 5
+
+
+class TemplateError(HypervisorError):
+    """All problems of a skeleton of domain XML at once."""
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems), hint=hint)
+        self.problems = tuple(problems)
 
 
 class LinkError(BenitoError):

@@ -54,6 +54,6 @@ def execute(
             errors=done.stderr.decode(errors="replace"),
         )
 
-    ways = [controller.argv(experiment, node, command, terminal=False) for node in chosen]
+    ways = [controller.nodes.argv(experiment, node, command, terminal=False) for node in chosen]
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
         return list(pool.map(one, chosen, ways))

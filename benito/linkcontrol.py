@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benito.errors import BenitoError, UsageError
+from benito.barrier import release
+from benito.changing import Changing
+from benito.errors import BenitoError
 from benito.linkedit import LinkChange, edited
-from benito.locks import experiment_lock
 from benito.names import ExperimentId
-from benito.nodemanager import refuse_lacks
-from benito.paths import StatePaths
+from benito.nodelinks import refuse_lacks
 from benito.plan import ExperimentPlan, PnodePlan
 from benito.seams import Absent, LinksHealth, Op, Progress, quiet
-from benito.store import ExperimentState, Record, Store
+from benito.store import ExperimentState, Store
 from benito.testbeds.local import LocalTestbed
 
 
@@ -40,10 +40,10 @@ _LESS = "ask for a lower rate or delay, or for no such setting; `benito doctor` 
 class LinkControl:
     """Changes and repairs of what is up."""
 
-    def __init__(self, paths: StatePaths, store: Store, testbed: LocalTestbed) -> None:
-        self._paths = paths
+    def __init__(self, store: Store, testbed: LocalTestbed, changing: Changing) -> None:
         self._store = store
         self._testbed = testbed
+        self._changing = changing
 
     def change(
         self, experiment: ExperimentId, change: LinkChange, *, dry_run: bool = False, progress: Progress = quiet
@@ -53,8 +53,7 @@ class LinkControl:
         Raises UsageError for a change that makes no sense, KernelFeatureMissing for what a pnode cannot do, before
         anything is touched. Cut in between, `repair` finishes it: the store has the plan first.
         """
-        with experiment_lock(self._paths, experiment):
-            record = self._active(experiment)
+        with self._changing.active(experiment) as record:
             plan = edited(ExperimentPlan(experiment=record.id, pnodes=record.parts()), change)
             touched = [
                 part for part in plan.pnodes if any(link.lan.lower() == change.link.lower() for link in part.links)
@@ -71,23 +70,25 @@ class LinkControl:
     ) -> list[Done]:
         """Makes it as planned again: links that differ, nodes that are dead or have lost a device.
 
-        With `links_only`, nodes stay as they are. Raises UsageError unless it is up.
+        Nodes that somebody stopped stay so; start commands that wait for others' nodes begin. With `links_only`, nodes
+        stay as they are. Raises UsageError unless it is up.
         """
-        with experiment_lock(self._paths, experiment):
-            record = self._active(experiment)
+        with self._changing.active(experiment) as record:
             if links_only:
                 return [self._relinked(part, dry_run=dry_run, progress=progress) for part in record.parts()]
             done = []
             for part in record.parts():
                 manager = self._testbed.node_manager(part.pnode)
-                dead, cut_off = manager.dead(part), manager.cut_off(part)
+                dead, cut_off = manager.dead(part), manager.links.cut_off(part)
                 if dry_run:
-                    ops = manager.link_ops(part, revive=True)
+                    ops = manager.links.changes(part, revive=True)
                 elif dead or cut_off:
                     ops = manager.apply(part, progress, again={absent.node for absent in cut_off})
                 else:
-                    ops = manager.relink(part, progress)
+                    ops = manager.links.relink(part, progress)
                 done.append(Done(pnode=part.pnode, ops=tuple(ops), nodes=dead, cut_off=cut_off))
+            if not dry_run:
+                release(record, self._testbed)
             return done
 
     def health(self, experiment: ExperimentId) -> LinksHealth:
@@ -102,7 +103,7 @@ class LinkControl:
                 found = found.joined(LinksHealth(unknown=(f"{part.pnode} knows nothing of {record.id}",)))
                 continue
             try:
-                found = found.joined(manager.health(record.id))
+                found = found.joined(manager.links.health(record.id))
             except BenitoError as error:
                 said = f"{error.message} ({error.hint})" if error.hint else error.message
                 found = found.joined(LinksHealth(unknown=(said,)))
@@ -116,7 +117,7 @@ class LinkControl:
     def _relinked(self, part: PnodePlan, lan: str | None = None, *, dry_run: bool, progress: Progress) -> Done:
         """Links made as planned, nodes left as they are; says what that leaves, at the link `lan` only if given."""
         manager = self._testbed.node_manager(part.pnode)
-        ops = manager.link_ops(part, revive=False) if dry_run else manager.relink(part, progress)
+        ops = manager.links.changes(part, revive=False) if dry_run else manager.links.relink(part, progress)
         concerned = {
             port.node
             for link in part.links
@@ -126,17 +127,10 @@ class LinkControl:
         left = [f"start {node} again (it is dead)" for node in manager.dead(part) if lan is None or node in concerned]
         left += [
             str(absent)
-            for absent in manager.cut_off(part)
+            for absent in manager.links.cut_off(part)
             if lan is None or (absent.lan is not None and absent.lan.lower() == lan.lower())
         ]
         return Done(pnode=part.pnode, ops=tuple(ops), left=tuple(left))
-
-    def _active(self, experiment: ExperimentId) -> Record:
-        record = self._store.get(experiment)
-        if record.state is not ExperimentState.ACTIVE:
-            again = "up" if record.state is ExperimentState.ACTIVATING else "down"
-            raise UsageError(f"{record.id} is {record.state}, not up", hint=f"finish that first: benito {again}")
-        return record
 
 
 def all_ops(done: Sequence[Done]) -> list[Op]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from benito.names import ExperimentId
 
 DEFAULT_ROOT = Path("/var/lib/benito")
+DEFAULT_CONFIG = Path("/etc/benito")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,22 @@ class StatePaths:
     def node(self, experiment: ExperimentId, node: str) -> Path:
         """All that this pnode keeps of a node."""
         return self.experiment(experiment) / "nodes" / node
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigPaths:
+    """What a site says of itself, below one folder; `BENITO_CONFIG` in the environment moves it."""
+
+    root: Path = DEFAULT_CONFIG
+
+    @classmethod
+    def from_environment(cls) -> "ConfigPaths":
+        """The folder that the environment names, else the default."""
+        return cls(Path(os.environ.get("BENITO_CONFIG") or DEFAULT_CONFIG))
+
+    def template(self, name: str) -> Path:
+        """The site's skeleton of domain XML, where it has one; `name` is one of Benito's own words."""
+        return self.root / "templates" / f"{name}.xml"
 
 
 def make_directory(path: Path, mode: int = 0o711) -> None:

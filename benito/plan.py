@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from benito.errors import NodeManagerError
 from benito.model import CLEAR, DEFAULT_QUEUE, Kind, Queue, Shaping
 from benito.names import ExperimentId, digest
+from benito.nodesettings import MACHINE, NO_LIMITS, NO_RESTART, Limits, MachineSettings, Restart, Tarfile
 from benito.site import ETHERNET_MTU_BYTES, TrunkKind
 
 _Plan = TypeVar("_Plan")
@@ -135,7 +136,10 @@ class ControlPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
-    """A node to be made on this pnode."""
+    """A node to be made on this pnode.
+
+    `image` is an image's name, or the URL or absolute path that it is imported from; `image_sha256` is then checked.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -150,6 +154,21 @@ class NodePlan:
     control: ControlPlan | None
     routes: tuple[RoutePlan, ...]
     start_command: str | None = None
+    image_sha256: str | None = None
+    machine: MachineSettings = MACHINE
+    limits: Limits = NO_LIMITS
+    restart: Restart = NO_RESTART
+    tarfiles: tuple[Tarfile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplatePlan:
+    """The experiment's own skeleton of domain XML for nodes of a kind, instead of the pnode's."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    kind: Kind
+    xml: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +177,8 @@ class PnodePlan:
 
     `group` is the kernel interface group of all that is made, `uid_base` the first of 65,536 user ids that
     the experiment's containers are mapped to, `control_bridge` the bridge of the control network.
-    `hosts` is the text of every node's /etc/hosts, `environment` what start commands find in theirs.
+    `hosts` is the text of every node's /etc/hosts, `environment` what start commands find in theirs. With `barrier`
+    no start command begins before every node of the experiment is booted; all begin at one moment then.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -174,6 +194,8 @@ class PnodePlan:
     hosts: str
     environment: tuple[tuple[str, str], ...] = ()
     allow_unshaped: bool = False
+    barrier: bool = False
+    templates: tuple[TemplatePlan, ...] = ()
 
     def to_json(self) -> str:
         """As text; `from_json` gives an equal plan."""
@@ -193,7 +215,7 @@ class PnodePlan:
     @property
     def revision(self) -> str:
         """Changes when anything but the generation does."""
-        return digest(replace(self, generation=0).to_json()).hex()[:16]
+        return _RECENT.revision(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +249,7 @@ class _Recent:
 
     def __init__(self) -> None:
         self._known: dict[type, tuple[bytes, Any]] = {}
+        self._revised: tuple[PnodePlan | None, str] = None, ""
 
     def note(self, data: bytes, plan: object) -> str:
         """Remembers a plan that was written; its text."""
@@ -242,6 +265,14 @@ class _Recent:
         """The plan that this text was written from or read as, if it was the last of its type."""
         data, plan = self._known.get(kind, (b"", None))
         return plan if plan is not None and data == _bytes(text) else None
+
+    def revision(self, plan: PnodePlan) -> str:
+        """A plan's revision: every one of its nodes asks for it, and it takes the whole plan's text."""
+        known, revision = self._revised
+        if known is not plan:
+            revision = digest(_PNODE_PLAN.dump_json(replace(plan, generation=0)).decode()).hex()[:16]
+            self._revised = plan, revision
+        return revision
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -1,8 +1,9 @@
 """From a topology to what each pnode is told. Pure: the same input gives the same plan, to the byte."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from benito.addressing import Addresses, assign_addresses, overlaps
@@ -15,6 +16,8 @@ from benito.hosts import hosts_text
 from benito.impairments import with_impairments
 from benito.model import Kind, Lan, Member, Node, Routing, Topology
 from benito.names import ExperimentId, alternative_name, interface_group, kernel_name, mac_address
+from benito.nodeattributes import settings_of, with_needs
+from benito.nodesettings import NodeSettings
 from benito.plan import (
     ControlPlan,
     ExperimentPlan,
@@ -27,7 +30,7 @@ from benito.plan import (
     RoutePlan,
     TrunkPlan,
 )
-from benito.policy import DEFAULT_IMAGE, MEMORY_MIB, Policy, Strategy
+from benito.policy import BUILT_IN, Policy, Strategy
 from benito.routing import Routes, compute_routes
 from benito.segments import assign
 from benito.site import ETHERNET_MTU_BYTES, Site, TrunkKind
@@ -79,6 +82,7 @@ class Experiment:
     macs: Mapping[tuple[str, int], str]
     routes: Routes
     embedding: Embedding
+    settings: Mapping[str, NodeSettings]
     warnings: tuple[Problem, ...]
     former: Former | None = None
 
@@ -110,11 +114,20 @@ class Experiment:
 
 
 def resolve(
-    experiment: ExperimentId, topology: Topology, policy: Policy, site: Site = ENDLESS, *, former: Former | None = None
+    experiment: ExperimentId,
+    topology: Topology,
+    policy: Policy,
+    site: Site = ENDLESS,
+    *,
+    former: Former | None = None,
+    images: Collection[str] = BUILT_IN,
+    folder: Path | None = None,
 ) -> Experiment:
     """Answers what the file leaves open, on a site's pnodes. Raises TopologyError and EmbeddingError; touches nothing.
 
-    With `former`, an earlier placement, nodes stay where they were as far as they can.
+    With `former`, an earlier placement, nodes stay where they were as far as they can. `images` are the names of the
+    images that are there or can be built; a default that is none of them raises UsageError or TestbedError. `folder`,
+    absolute, is where tar files' paths begin that do not begin at /: the topology file's.
     """
     placed = is_placed(topology.nodes, policy)
     default = Kind.EMBEDDED_PNODE if placed else policy.default_kind
@@ -125,10 +138,13 @@ def resolve(
     resolved = replace(topology, nodes=tuple(replace(node, kind=kind_of(node)) for node in topology.nodes))
     resolved = with_impairments(resolved)
     _check_domain_names(experiment, resolved)
+    settings, doubts = settings_of(resolved, policy, site.images, images=images, folder=folder)
+    resolved, site = with_needs(resolved, policy, site, settings)
     if strategy_of(policy, dict(topology.settings)) is Strategy.BALANCE:
         policy = balanced(policy, resolved.nodes, site)
     addresses = assign_addresses(resolved, policy.addressing)
     macs = _mac_addresses(experiment, resolved)
+    warnings = (*topology.warnings, *doubts, *_substitutions(resolved), *overlaps(resolved, addresses))
     return Experiment(
         id=experiment,
         topology=resolved,
@@ -138,7 +154,8 @@ def resolve(
         macs=macs,
         routes=_RoutesLater(resolved, addresses),
         embedding=embed(resolved.nodes, resolved.lans, policy, site, former=former),
-        warnings=(*topology.warnings, *_substitutions(resolved), *overlaps(resolved, addresses)),
+        settings=settings,
+        warnings=warnings,
         former=former,
     )
 
@@ -186,20 +203,10 @@ def _mac_addresses(experiment: ExperimentId, topology: Topology) -> Mapping[tupl
 
 def _substitutions(topology: Topology) -> list[Problem]:
     """What is realized otherwise than the file asks: said, never silent."""
-    problems = [
-        _note(topology, node, f"image {asked} is not there; the node runs {DEFAULT_IMAGE}")
-        for node in topology.nodes
-        for asked in filter(None, (node.os, node.image))
-        if node.kind in (Kind.QEMU, Kind.OPENVZ) and asked != DEFAULT_IMAGE
-    ]
-    if topology.routing is Routing.SESSION:
-        message = "no routing daemon is run for `rtproto Session`; the nodes get static routes"
-        problems.append(Problem(file=topology.source, message=message, severity=Severity.WARNING))
-    return problems
-
-
-def _note(topology: Topology, node: Node, message: str) -> Problem:
-    return Problem(file=topology.source, line=node.line, element=node.name, message=message, severity=Severity.WARNING)
+    if topology.routing is not Routing.SESSION:
+        return []
+    message = "no routing daemon is run for `rtproto Session`; the nodes get static routes"
+    return [Problem(file=topology.source, message=message, severity=Severity.WARNING)]
 
 
 def plan_experiment(
@@ -276,6 +283,8 @@ class _PnodePlanner:
             hosts=experiment.hosts,
             environment=experiment.topology.options,
             allow_unshaped=experiment.policy.allow_unshaped,
+            barrier=experiment.policy.barrier,
+            templates=experiment.policy.templates,
         )
 
     def _link(self, lan: Lan, pnode: str, names: frozenset[str], vlan: int | None) -> LinkPlan:
@@ -340,7 +349,7 @@ def _interface(link: LinkPlan, port: PortPlan) -> InterfacePlan:
 
 def _plan_node(experiment: Experiment, node: Node, interfaces: Sequence[InterfacePlan]) -> NodePlan:
     name, kind = experiment.id, node.kind or experiment.policy.default_kind
-    control = None
+    settings, control = experiment.settings[node.name], None
     if kind in (Kind.QEMU, Kind.OPENVZ):
         control = ControlPlan(
             mac=mac_address(name, node.name, "ctl0"), device=kernel_name("v", name, node.name, "ctl0")
@@ -350,11 +359,16 @@ def _plan_node(experiment: Experiment, node: Node, interfaces: Sequence[Interfac
         dns_name=name.dns_name(node.name),
         uuid=uuid5(NAMESPACE_URL, f"benito:{name}/{node.name}"),
         kind=kind,
-        image=DEFAULT_IMAGE,
-        memory_mib=node.memory_mib or MEMORY_MIB[kind],
-        vcpus=node.vcpus or 1,
+        image=settings.image,
+        memory_mib=settings.memory_mib,
+        vcpus=settings.vcpus,
         interfaces=tuple(sorted(interfaces, key=lambda interface: (len(interface.name), interface.name))),
         control=control,
         routes=experiment.routes[node.name],
         start_command=None if node.ghost else node.start_command,
+        image_sha256=settings.image_sha256,
+        machine=settings.machine,
+        limits=settings.limits,
+        restart=settings.restart,
+        tarfiles=settings.tarfiles,
     )

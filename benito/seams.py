@@ -5,7 +5,9 @@ A driver touches only what carries the experiment's mark; every method can be cu
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from benito.model import Kind
@@ -200,6 +202,15 @@ class Watched:
     busy_ratio: float = 0.0
 
 
+class NodeLog(StrEnum):
+    """A text that a node leaves behind: what its start command printed and what happened to it, and its console."""
+
+    OUT = "out"
+    ERR = "err"
+    LOG = "log"
+    CONSOLE = "console"
+
+
 class LinkMaker(Protocol):
     """Makes the wires of one pnode, and takes them away."""
 
@@ -287,8 +298,30 @@ class NodeDriver(Protocol):
     def start(self, plan: PnodePlan, node: NodePlan) -> None:
         """Starts a node whose links' fixed ends are there; returns when it runs. May be called by several threads."""
 
-    def release(self, plan: PnodePlan, node: NodePlan) -> None:
-        """All links are plugged: the node may go on to its start command. Once is enough; again does nothing."""
+    def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
+        """All links are plugged: the node may go on to its start command, at once or at `moment` (seconds since the
+        epoch, the same for all nodes of a barrier). Once is enough; again does nothing."""
+
+    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
+        """Ends what runs in the node and keeps its files: `start` boots it again. Nothing where it does not run."""
+
+    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
+        """Puts the node's state away and ends it: `start` goes on from there, with the memory of machines, with the
+        files of every kind. Raises HypervisorError."""
+
+    def watch(
+        self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]
+    ) -> AbstractContextManager[None]:
+        """While it is open, `changed` is called, by any thread, when one of these nodes may be otherwise than it was:
+        by the hypervisor's events and the nodes' own words, not by asking again and again."""
+
+    def read_log(self, plan: PnodePlan, node: NodePlan, log: NodeLog, offset: int, most_bytes: int) -> bytes:
+        """What a log holds from `offset` on, at most so many bytes; empty where there is nothing. No link that the
+        node made is followed. Raises HypervisorError where it can't be read as the node is now."""
+
+    def console_argv(self, plan: PnodePlan, node: NodePlan) -> list[str]:
+        """The words that join the node's console when they are executed on the pnode's terminal. Raises
+        HypervisorError for a kind or a node that has none."""
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """How these nodes are, by name; a node that is not there is left out."""

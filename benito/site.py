@@ -119,6 +119,17 @@ DEFAULT_NEEDS: Mapping[Kind, Need] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiteImages:
+    """What files ask for and the site has: `instead` maps names and URLs to images, `default` kinds to theirs.
+
+    An image is a name, a URL or an absolute path.
+    """
+
+    default: Mapping[Kind, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """All pnodes that may be used, in the order in which they are preferred, and the site's rules.
 
@@ -133,3 +144,4 @@ class Site:
     unlimited_kbps: int = 1_000_000
     may_not_share: tuple[tuple[Kind, Kind], ...] = ()
     network: Network = Network()
+    images: SiteImages = SiteImages()

@@ -18,7 +18,7 @@ from typing import TypeVar
 from benito import sitewords as words
 from benito.errors import SiteError, TopologySyntaxError
 from benito.model import Kind
-from benito.site import DEFAULT_NEEDS, Need, Network, Overcommit, PnodeType, Site, TrunkKind
+from benito.site import DEFAULT_NEEDS, Need, Network, Overcommit, PnodeType, Site, SiteImages, TrunkKind
 from benito.tomllines import Lines, Place, Unreadable
 from benito.topology.findings import Findings
 from benito.topology.quantities import Rejection
@@ -31,7 +31,7 @@ VARIABLE = "BENITO_SITE"
 _T = TypeVar("_T")
 
 _MOST_BYTES = 1 << 20
-_SITE_KEYS = ("name", "unlimited_rate", "may_not_share", "overcommit", "kinds", "network", "pnodes")
+_SITE_KEYS = ("name", "unlimited_rate", "may_not_share", "overcommit", "kinds", "network", "images", "pnodes")
 _KIND_KEYS = ("memory", "cores", "disk")
 _NETWORK_KEYS = ("trunk", "vlans", "vnis", "interface", "mtu", "bridges")
 _PNODE_KEYS = (
@@ -39,7 +39,9 @@ _PNODE_KEYS = (
     *("interface", "addresses", "subnet"),
 )
 _KINDS = tuple(kind.value for kind in Kind)
-_ALL = "all"
+#: The kinds whose nodes have an image.
+_IMAGE_KINDS = (Kind.QEMU.value, Kind.OPENVZ.value)
+_ALL, _DEFAULT = "all", "default"
 
 
 def find_site(option: Path | None) -> Path | None:
@@ -118,6 +120,7 @@ class _Reader:
             name=self._take(table, (), "name", words.title, "site"),
             pnode_types=pnode_types,
             network=network,
+            images=self._images(table.get("images", {})),
             needs=self._needs(table.get("kinds", {})),
             overcommit=self._overcommit(table.get("overcommit", {})),
             unlimited_kbps=self._take(table, (), "unlimited_rate", words.rate_kbps, 1_000_000),
@@ -178,6 +181,38 @@ class _Reader:
             mtu_bytes=self._take(table, place, "mtu", words.mtu_bytes, default.mtu_bytes),
             bridges=self._take(table, place, "bridges", words.bridges, default.bridges),
         )
+
+    def _images(self, value: object) -> SiteImages:
+        place = ("images",)
+        if not isinstance(value, dict):
+            hint = 'write [images], then lines like "Ubuntu1204-64-STD" = "debian-12"'
+            self._error(place, Rejection(f"a table is expected, not {words.shown(value)}", hint))
+            return SiteImages()
+        instead: dict[str, str] = {}
+        for asked, image in value.items():
+            if asked == _DEFAULT:
+                continue
+            if isinstance(image, dict):  # a name with dots in it, without quotes
+                hint = 'put names with dots in quotes: "ubuntu-12.04-x86" = "debian-12"'
+                self._error((*place, asked), Rejection("an image is expected, not a table", hint))
+                continue
+            key = self._parse((*place, asked), asked, lambda word: words.asked_image(str(word)))
+            found = self._parse((*place, asked), image, words.image)
+            if key is not None and found is not None:
+                instead[key] = found
+        return SiteImages(default=self._default_images((*place, _DEFAULT), value.get(_DEFAULT)), instead=instead)
+
+    def _default_images(self, place: Place, value: object) -> Mapping[Kind, str]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            image = self._parse(place, value, words.image)
+            return {} if image is None else {Kind(kind): image for kind in _IMAGE_KINDS}
+        found = {
+            kind: self._parse((*place, kind), one, words.image)
+            for kind, one in self._table(place, value, _IMAGE_KINDS).items()
+        }
+        return {Kind(kind): image for kind, image in found.items() if image is not None}
 
     def _needs(self, value: object) -> Mapping[Kind, Need]:
         needs = dict(DEFAULT_NEEDS)

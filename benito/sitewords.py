@@ -13,6 +13,7 @@ from typing import TypeVar
 from benito.model import Kind
 from benito.names import is_label
 from benito.site import VXLAN_OVERHEAD_BYTES, BridgeStyle, Ranges, TrunkKind
+from benito.topology import nodewords
 from benito.topology.findings import nearest
 from benito.topology.quantities import LEAST_RATE_KBPS, Rejection
 
@@ -198,6 +199,25 @@ def count(value: object) -> int:
 def count_or_none(value: object) -> int:
     """A whole number of at least 0."""
     return _count(value, least=0)
+
+
+def image(value: object) -> str:
+    """An image: its name, a URL, or an absolute path."""
+    if not isinstance(value, str):
+        raise Rejection(
+            f"an image is expected, not {shown(value)}", 'write its name, URL or path in quotes: "debian-12"'
+        )
+    try:
+        return nodewords.image(value)
+    except Rejection as wrong:
+        raise Rejection(f"an image is expected: {wrong.message.removesuffix('.')}", wrong.hint) from wrong
+
+
+def asked_image(value: str) -> str:
+    """What a file may ask for: 1 to 1024 visible letters."""
+    if not 0 < len(value) <= 1024 or not value.isprintable() or any(letter.isspace() for letter in value):
+        raise Rejection("no file can ask for this", "write the name or URL as files have it, without spaces")
+    return value
 
 
 def factor(value: object) -> float:

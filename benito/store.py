@@ -17,7 +17,7 @@ from benito.paths import make_directory
 from benito.plan import ExperimentPlan, PnodePlan
 from benito.policy import SLOTS
 
-_VERSION = 4
+_VERSION = 5
 _SCHEMA = """
 CREATE TABLE experiment (
     slot INTEGER PRIMARY KEY,
@@ -29,11 +29,14 @@ CREATE TABLE experiment (
     input BLOB NOT NULL,
     plan TEXT,
     pnodes TEXT NOT NULL DEFAULT '',
+    kept INTEGER NOT NULL DEFAULT 0,
     interface_group INTEGER NOT NULL UNIQUE,
     created TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
     UNIQUE (pid, eid)
 );
 """
+#: Columns that older formats lack.
+_ADDED = {"pnodes": "TEXT NOT NULL DEFAULT 'pnode-0000'", "kept": "INTEGER NOT NULL DEFAULT 0"}
 #: Ids of trunks (`segmentstore`): a LAN's, or in quarantine for the pnodes that have yet to say they are rid of it.
 _SEGMENTS = (
     """CREATE TABLE IF NOT EXISTS segment (
@@ -71,7 +74,10 @@ class ExperimentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the store knows of an experiment. `created` is UTC, ISO 8601; `plan` is JSON of whatever version."""
+    """What the store knows of an experiment. `created` is UTC, ISO 8601; `plan` is JSON of whatever version.
+
+    `is_kept`: pnodes have the state of nodes, or are about to put it away; nothing but `down` may forget it.
+    """
 
     id: ExperimentId
     slot: int
@@ -81,6 +87,7 @@ class Record:
     plan: str | None
     pnodes: tuple[str, ...]
     created: str
+    is_kept: bool = False
 
     def parts(self, *, lenient: bool = False) -> tuple[PnodePlan, ...]:
         """Each pnode's part of the plan; none before there is a plan.
@@ -150,9 +157,19 @@ class Store:
                 ) from error
         return self.get(experiment)
 
-    def begin(self, experiment: ExperimentId, state: ExperimentState) -> None:
-        """Records what is about to be done. Raises ExperimentMissing."""
-        self._update(experiment, "state = ?", state)
+    def begin(self, experiment: ExperimentId, state: ExperimentState, *, keep: bool = False) -> None:
+        """Records what is about to be done, and whether nodes' state is to outlive it. Raises ExperimentMissing."""
+        self._update(experiment, "state = ?, kept = ?", state, int(keep))
+
+    def input(self, experiment: ExperimentId) -> bytes:
+        """The file that it was made from. Raises ExperimentMissing."""
+        with self.transaction() as database:
+            row = database.execute(
+                "SELECT input FROM experiment WHERE pid = ? AND eid = ?", (experiment.pid, experiment.eid)
+            ).fetchone()
+        if row is None:
+            raise missing(experiment)
+        return bytes(row[0])
 
     def plan(self, experiment: ExperimentId, plan: ExperimentPlan, *, source: str, data: bytes) -> None:
         """Records that the experiment is about to be made as planned, from which input. Raises ExperimentMissing."""
@@ -205,7 +222,7 @@ class Store:
             return []
         with self.transaction() as database:
             rows = database.execute(
-                "SELECT pid, eid, slot, state, generation, source, plan, pnodes, created FROM experiment"
+                "SELECT pid, eid, slot, state, generation, source, plan, pnodes, created, kept FROM experiment"
                 " ORDER BY pid, eid"
             ).fetchall()
         return [
@@ -218,8 +235,9 @@ class Store:
                 plan=plan,
                 pnodes=tuple(pnodes.split()),
                 created=created,
+                is_kept=bool(kept),
             )
-            for pid, eid, slot, state, generation, source, plan, pnodes, created in rows
+            for pid, eid, slot, state, generation, source, plan, pnodes, created, kept in rows
         ]
 
     @contextmanager
@@ -261,8 +279,11 @@ class Store:
                 )
             if version == 0:
                 database.execute(_SCHEMA)
-            elif version == 1 and "pnodes" not in {row[1] for row in database.execute("PRAGMA table_info(experiment)")}:
-                database.execute("ALTER TABLE experiment ADD COLUMN pnodes TEXT NOT NULL DEFAULT 'pnode-0000'")
+            else:
+                columns = {row[1] for row in database.execute("PRAGMA table_info(experiment)")}
+                for column, words in _ADDED.items():
+                    if column not in columns:
+                        database.execute(f"ALTER TABLE experiment ADD COLUMN {column} {words}")
             for table in (*_SEGMENTS, _LINKTEST):
                 database.execute(table)
             database.execute(f"PRAGMA user_version = {_VERSION}")

@@ -44,7 +44,11 @@ def demand_of(node: Node, site: Site) -> Demand:
     usual = site.needs.get(kind, Need())
     memory_kib = usual.memory_kib if node.memory_mib is None else node.memory_mib * 1024
     cores_milli = usual.cores_milli if node.vcpus is None else node.vcpus * 1000
-    disk_mib = _disk_mib(attribute(node, "disk") or attribute(node, "openvz_diskspace"))
+    percent = attribute(node, "cpu_limit")
+    if percent is not None and percent.strip().isdecimal():
+        cores_milli = min(cores_milli, int(percent) * 10)
+    space = attribute(node, "openvz_diskspace") if kind is Kind.OPENVZ else None
+    disk_mib = _disk_mib(attribute(node, "disk") or space)
     return Demand(
         amounts={
             Resource.NODES: 1,

@@ -77,7 +77,7 @@ def run_linktest(
         for pnode, health in before.items():
             if health is not None and not health.suspect:
                 with suppress(BenitoError):  # a relay of an older benito cannot forget; then it says so
-                    manager_of(pnode).calm(experiment)
+                    manager_of(pnode).links.calm(experiment)
     return LinkTest(
         experiment=str(experiment),
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -91,7 +91,7 @@ def run_linktest(
 def _health(manager: NodeManager, experiment: ExperimentId) -> LinksHealth | None:
     """None where it cannot be told: the links are measured all the same."""
     try:
-        return manager.health(experiment)
+        return manager.links.health(experiment)
     except BenitoError:
         return None
 
@@ -203,7 +203,7 @@ class _Test:
         for number, (way, order) in enumerate(zip(ways, orders, strict=True)):
             try:
                 words = _words(way, order, run << 32 | number)
-                argvs[number] = manager.sender_argv(self._experiment, way.sender.node, words)
+                argvs[number] = manager.links.sender_argv(self._experiment, way.sender.node, words)
             except (HypervisorError, NodeManagerError) as error:
                 failed[number] = Sent(why_not=error.message)
         watched = Watched()
@@ -211,7 +211,7 @@ class _Test:
         settle = max(_settle_seconds(way, order) for way, order in zip(ways, orders, strict=True))
         with Senders(argvs, seconds=seconds, settle_seconds=settle) as senders:
             try:
-                watched = manager.watch(
+                watched = manager.links.watch(
                     self._experiment, _watch_order(ways, orders, run), ready=senders.start, stop=senders.over
                 )
                 sent = {**failed, **senders.results()}

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from benito.controller import NodeReport
 from benito.execute import Outcome
 from benito.model import Shaping
+from benito.nodereport import NodeReport
 from benito.planner import Experiment
 from benito.seams import LinksHealth
 from benito.store import Record
 from benito.testbeds.local import refusal
 from benito_cli.made import Made
+from benito_cli.nodesettings import settings_document
 from benito_cli.placed import placement_document
 
 Document = Mapping[str, object]
@@ -35,6 +36,7 @@ def plan_document(experiment: Experiment) -> Document:
                 "kind": node.kind,
                 "pnode": home[node.name],
                 "start_command": node.start_command,
+                **settings_document(experiment, node),
                 "interfaces": [
                     {
                         "name": f"eth{member.port}",
@@ -97,6 +99,10 @@ def status_document(reports: Sequence[NodeReport], health: Mapping[str, LinksHea
                 "pnode": report.pnode,
                 "addresses": [str(address) for address in report.addresses],
                 "status": report.status.boot,
+                "experiment_state": report.state,
+                "stopped": report.is_stopped,
+                "restarts": report.restarts,
+                "start_command": report.start,
                 "exit_code": report.status.exit_code,
                 "start_command_seconds": report.status.start_seconds,
                 "reason": report.status.reason,

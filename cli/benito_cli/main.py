@@ -10,9 +10,11 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from benito.errors import BenitoError, SiteError, TopologyError
+from benito.errors import BenitoError, SiteError, TemplateError, TopologyError
 from benito_cli.commands import (
     capture,
+    console,
+    cp,
     doctor,
     down,
     exec_,
@@ -20,11 +22,15 @@ from benito_cli.commands import (
     link,
     linktest,
     listing,
+    logs,
+    node,
     plan,
     repair,
+    resume,
     serve,
     ssh,
     status,
+    template,
     topdl,
     up,
 )
@@ -47,14 +53,20 @@ app.command("status")(status.status)
 app.command("list")(listing.list_experiments)
 app.command("ssh", context_settings=_WORDS)(ssh.ssh)
 app.command("exec", context_settings=_WORDS)(exec_.exec_)
+app.command("cp")(cp.cp)
+app.command("logs")(logs.logs)
+app.command("console")(console.console)
 app.command("repair")(repair.repair)
 app.command("capture")(capture.capture)
 app.command("linktest")(linktest.linktest)
 app.command("down")(down.down)
+app.command("resume")(resume.resume)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
+app.add_typer(node.app, name="node")
 app.add_typer(link.app, name="link")
 app.add_typer(images.app, name="image")
+app.add_typer(template.app, name="template")
 app.add_typer(topdl.app, name="topdl")
 
 
@@ -96,10 +108,14 @@ def report(error: BenitoError) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     lines = (
         [str(problem) for problem in error.problems]
-        if isinstance(error, TopologyError | SiteError)
+        if isinstance(error, TopologyError | SiteError | TemplateError)
         else [error.message]
     )
     for line in lines:
         console.print(plain(f"error: {line}"))
     if error.hint:
         console.print(plain(f"hint: {error.hint}"))
+
+
+if __name__ == "__main__":
+    run()

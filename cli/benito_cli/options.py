@@ -12,7 +12,10 @@ from benito.model import Kind
 from benito.policy import AddressRule, Effort, Strategy
 
 if TYPE_CHECKING:
+    from benito.embedding import Former
     from benito.planner import Experiment
+    from benito.policy import Policy
+    from benito.site import Site
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Topology: .ns or .tcl is NS2, anything else TopDL.")]
 Name = Annotated[str | None, typer.Option("--name", help="Experiment name.  [default: from the file's name]")]
@@ -22,6 +25,41 @@ DefaultContainer = Annotated[
 ]
 Addressing = Annotated[
     AddressRule, typer.Option("--addressing", help="Whose rule numbers what the file gives no address.")
+]
+DefaultImage = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--default-image",
+        metavar="[KIND=]NAME",
+        help="Image of the nodes whose file names none. May be repeated.  [default: the site's, else micro]",
+    ),
+]
+OpenvzTemplate = Annotated[
+    str | None, typer.Option("--openvz-template", metavar="NAME", help="The same for openvz nodes alone.")
+]
+OpenvzDiskspace = Annotated[
+    str | None,
+    typer.Option(
+        "--openvz-diskspace", metavar="SIZE", help="Most that an openvz node may write: 2G, 512M.  [default: no limit]"
+    ),
+]
+StrictImages = Annotated[
+    bool, typer.Option("--strict-images", help="Refuse names of systems that are no image here, instead of a warning.")
+]
+Templates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template", metavar="KIND=FILE", help="Skeleton of domain XML for qemu, lxc or openvz. May be repeated."
+    ),
+]
+RestartNodes = Annotated[
+    str | None,
+    typer.Option(
+        "--restart", metavar="POLICY", help="never, on-failure[:N] or always[:N], where the file does not say."
+    ),
+]
+Barrier = Annotated[
+    bool, typer.Option("--barrier", help="Begin all start commands at one moment, when every node has booted.")
 ]
 AllowUnshaped = Annotated[
     bool,
@@ -138,15 +176,18 @@ def read_experiment(
     seed: Seed = 0,
     was: Was = None,
     lost: Lost = None,
+    default_image: DefaultImage = None,
+    openvz_template: OpenvzTemplate = None,
+    openvz_diskspace: OpenvzDiskspace = None,
+    strict_images: StrictImages = False,
+    template: Templates = None,
+    restart: RestartNodes = None,
+    barrier: Barrier = False,
     allow_unshaped: AllowUnshaped = False,
 ) -> "Experiment":
     """The experiment that a file and the options make together. Raises TopologyError, EmbeddingError, UsageError."""
-    from benito.controller import default_name
-    from benito.names import ExperimentId
-    from benito.planner import resolve
     from benito.policy import Policy
-    from benito.topology import read_topology
-    from benito_cli import placement
+    from benito_cli import nodeoptions, placement
 
     policy = Policy(
         default_kind=default_container,
@@ -164,12 +205,30 @@ def read_experiment(
         seed=seed,
         allow_unshaped=allow_unshaped,
         addressing=addressing,
+        strict_images=strict_images,
+        barrier=barrier,
     )
+    policy = nodeoptions.with_defaults(policy, default_image, openvz_template, openvz_diskspace, restart, template)
+    former = placement.former(was, lost)
+    return _resolved(file, name, project, policy, placement.site(site), former, was)
+
+
+def _resolved(
+    file: Path, name: str | None, project: str, policy: "Policy", site: "Site", former: "Former | None", was: str | None
+) -> "Experiment":
+    from benito.controller import default_name
+    from benito.names import ExperimentId
+    from benito.paths import StatePaths
+    from benito.planner import resolve
+    from benito.topology import read_topology
+    from benito_cli import nodeoptions, placement
+
     experiment = ExperimentId(project, default_name(file) if name is None else name)
     topology = read_topology(file)
-    former = placement.former(was, lost)
     placement.check_former(was, former, topology)
-    return resolve(experiment, topology, policy, placement.site(site), former=former)
+    images = nodeoptions.known_images(StatePaths.from_environment())
+    folder = file.absolute().parent
+    return resolve(experiment, topology, policy, site, former=former, images=images, folder=folder)
 
 
 def takes_experiment(*, without: tuple[str, ...] = ()) -> "Callable[[Callable[..., None]], Callable[..., None]]":

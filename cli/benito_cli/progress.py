@@ -14,6 +14,8 @@ _WORDS = {
     "wire": "Making links",
     "start": "Starting nodes",
     "boot": "Waiting for nodes to boot",
+    "stop": "Stopping nodes",
+    "suspend": "Putting nodes' state away",
     "end": "Ending nodes",
     "unplug": "Removing links",
     "probe": "Measuring delay and loss",

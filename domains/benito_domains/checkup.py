@@ -5,13 +5,14 @@ from benito.errors import HypervisorError
 from benito_domains.hypervisor import Libvirt
 from benito_domains.images.rootfs import find_program
 from benito_domains.kvm import QEMU, kvm_works
+from benito_domains.limits import limit_findings
 
 _KINDS = {"qemu:///system": "qemu", "lxc:///system": "openvz"}
 
 
 def checkup() -> list[Finding]:
-    """Asks libvirt's drivers, and tries KVM where there is qemu."""
-    return [*(_libvirt(uri, kind) for uri, kind in _KINDS.items()), _kvm()]
+    """Asks libvirt's drivers, and tries KVM where there is qemu, and limits."""
+    return [*(_libvirt(uri, kind) for uri, kind in _KINDS.items()), _kvm(), *limit_findings()]
 
 
 def _libvirt(uri: str, kind: str) -> Finding:

@@ -6,6 +6,7 @@ Every value is one of names and addresses that were checked, or stands alone in 
 import os
 import re
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -14,10 +15,18 @@ from benito.launch import ENVIRONMENT
 from benito.plan import NodePlan, PnodePlan
 from benito.site import ETHERNET_MTU_BYTES
 
+#: Where a node finds the guest's scripts and their programs (`images.kit`).
+KIT_INSIDE = "/usr/lib/benito"
+#: How many processes a container may have where nothing is said.
+PROCESSES = 4096
 #: The control interface's name inside a node.
 CONTROL_INTERFACE = "ctl0"
 #: What release() puts into the config folder of a container.
 RELEASED = "released"
+#: The part of a machine's configuration disk that says whether the node may go on.
+SECTOR_BYTES = 512
+#: That part before the node is released.
+WAITING_SECTOR = b"waiting\n".ljust(SECTOR_BYTES, b"\0")
 _GO_HOME = 'cd "$HOME" 2>/dev/null || cd /; exec "$@"'
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -47,6 +56,8 @@ def config_files(plan: PnodePlan, node: NodePlan, keys: NodeKeys | None) -> Mapp
         "routes": "".join(f"{route.destination} {route.via}\n" for route in node.routes),
         "environment": environment_text(plan),
         "pid_eid": f"{plan.experiment.pid}\n{plan.experiment.eid}\n",
+        "machine_id": f"{node.uuid.hex}\n",
+        "pids": f"{node.limits.pids or PROCESSES}\n",
     }
     if node.start_command:
         texts["start_command"] = f"{node.start_command}\n"
@@ -79,6 +90,22 @@ def environment_text(plan: PnodePlan) -> str:
     )
 
 
+def released_text(moment: float | None) -> bytes:
+    """What the file `released` of a container or process node holds: to go on at once, or at `moment` (seconds since
+    the epoch), which is said as the pnode's uptime, since they share that."""
+    if moment is None:
+        return b"released\n"
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME) + moment - time.time()
+    return b"released at %.2f\n" % max(uptime, 0)
+
+
+def released_sector(moment: float | None) -> bytes:
+    """The first sector of a released machine's configuration disk. The time until `moment` (seconds since the epoch)
+    is said in milliseconds from now on, to be written at once: a machine's own clock may be off."""
+    text = b"released\n" if moment is None else b"released in %d\n" % max(round((moment - time.time()) * 1000), 0)
+    return text.ljust(SECTOR_BYTES, b"\0")
+
+
 def link_local_address(mac: str) -> IPv6Address:
     """The IPv6 link-local address that the kernel derives from a MAC (EUI-64, RFC 4291 appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))
@@ -86,9 +113,15 @@ def link_local_address(mac: str) -> IPv6Address:
     return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
 
 
-def inner_argv(command: Sequence[str], *, terminal: bool) -> list[str]:
+def inner_argv(command: Sequence[str], *, terminal: bool, kit: bool = False) -> list[str]:
     """The words that run `command` (a login shell, if empty) inside namespaces just entered: root's environment and
-    home, nothing of the caller's but the kind of its terminal."""
+    home, nothing of the caller's but the kind of its terminal. With `kit` nothing of the node's file system is needed
+    for it but the kit."""
     kind = os.environ.get("TERM", "linux") if terminal else "dumb"
-    words = ["env", "-i", "HOME=/root", "USER=root", "LOGNAME=root", f"PATH={ENVIRONMENT['PATH']}", f"TERM={kind}"]
+    path = ENVIRONMENT["PATH"]
+    if kit:
+        path = f"{path}:{KIT_INSIDE}/applets"
+    words = ["env", "-i", "HOME=/root", "USER=root", "LOGNAME=root", f"PATH={path}", f"TERM={kind}"]
+    if kit:
+        return [f"{KIT_INSIDE}/busybox", *words, f"{KIT_INSIDE}/run", *command]
     return [*words, "/bin/sh", "-c", _GO_HOME, "sh", *(command or ["/bin/sh", "-l"])]

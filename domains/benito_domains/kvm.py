@@ -34,6 +34,15 @@ def kvm_works() -> bool:
     return works
 
 
+def tsc_khz() -> int | None:
+    """The rate of this machine's time stamp counter, which emulated machines see as it is; None where it is unknown."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "cpu MHz":
+            return round(float(value) * 1000)
+    return None
+
+
 def boot_sector() -> bytes:
     """A guest that ends qemu at once: `mov al, VALUE; out PORT, al; hlt; jmp back`."""
     code = bytes([0xB0, _EXIT_VALUE, 0xE6, _EXIT_PORT, 0xF4, 0xEB, 0xFD])

@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benito.errors import HypervisorError
@@ -11,19 +12,26 @@ from benito.model import Kind
 from benito.names import ExperimentId
 from benito.paths import StatePaths
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Lack, Progress, quiet
+from benito.seams import Lack, NodeLog, Progress, quiet
 from benito.status import NodeStatus
-from benito_domains.checks import image_lacks, libvirt_lacks, root_lacks
-from benito_domains.config import config_files, inner_argv
+from benito_domains.checks import libvirt_lacks, root_lacks
+from benito_domains.config import KIT_INSIDE, config_files, inner_argv
+from benito_domains.domainlogs import console_argv, read_container_log
 from benito_domains.hypervisor import Libvirt
-from benito_domains.images import SENDER_INSIDE, build_micro, find_image
+from benito_domains.images.image import Image
+from benito_domains.images.kit import build_kit
+from benito_domains.images.store import ImageStore
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys
 from benito_domains.leftovers import delete_stale_devices, end_containers, is_first, remove_sockets
-from benito_domains.mounts import mount_root, owned_copy, unmount_below
+from benito_domains.limits import libvirt_shares, limit_lacks, limit_pids, remove_groups
+from benito_domains.mounts import libvirt_pid, mount_root, prepare_lower, unmount_below
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
 from benito_domains.parallel import in_parallel
-from benito_domains.render import ContainerFiles, container_xml
-from benito_domains.watch import domain_statuses
+from benito_domains.quotadisk import mount_limited
+from benito_domains.render import ContainerFiles, MadeOf, container_xml
+from benito_domains.tarfiles import copy_tarfiles, list_file, open_tarfiles, tarfile_lacks
+from benito_domains.templates import skeleton, template_lacks
+from benito_domains.watch import domain_statuses, domain_watch
 
 
 class LxcDriver:
@@ -31,35 +39,55 @@ class LxcDriver:
 
     kind = Kind.OPENVZ
     hypervisor = "lxc"
-    sender = SENDER_INSIDE
+    sender = f"{KIT_INSIDE}/sender"
 
     def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
         self._paths = paths
         self._progress = progress
         self._libvirt = Libvirt("lxc:///system")
+        self._images = ImageStore(paths)
 
-    def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:  # noqa: ARG002 - the seam's
-        """What the host is missing: rights, libvirt's LXC driver, the programs that the image is made of."""
+    def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
+        """What the host is missing: rights, libvirt's LXC driver, images, what limits need."""
         if not nodes:
             return ()
         element = f"openvz node {nodes[0].name}"
-        return (*root_lacks(element), *libvirt_lacks(self._libvirt, element), *image_lacks(self._paths, nodes))
+        lacks = [*root_lacks(element), *libvirt_lacks(self._libvirt, element)]
+        first = {(node.image, node.image_sha256): node for node in reversed(nodes)}
+        for (image, sha256), node in first.items():
+            lacks += self._images.lacks(image, Kind.OPENVZ, f"node {node.name}", sha256=sha256)
+        lacks += limit_lacks(nodes, element)
+        lacks += template_lacks(plan, ("lxc",))
+        for node in nodes:
+            lacks += tarfile_lacks(plan, node)
+        return lacks
 
     def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
-        """Builds the image, and for each node its folder, keys and configuration."""
+        """Builds or fetches the images, and makes for each node its folder, keys and configuration."""
+        images: dict[tuple[str, str | None], Image] = {}
         for node in nodes:
-            find_image(self._paths, node.image)
+            key = (node.image, node.image_sha256)
+            if key not in images:
+                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=self._progress)
+                prepare_lower(_tree(images[key]), self._copy(plan, images[key]), plan.uid_base)
         if nodes:
-            build_micro(self._paths, self._progress)
-            self._lower(plan, nodes[0])
+            build_kit(self._paths, self._progress)
             make_experiment_key(self._paths, plan.experiment)
-        in_parallel(lambda node: self._prepare(plan, node), nodes)
+        in_parallel(lambda node: self._prepare(plan, node, images[node.image, node.image_sha256]), nodes)
 
-    def _prepare(self, plan: PnodePlan, node: NodePlan) -> None:
+    def _prepare(self, plan: PnodePlan, node: NodePlan, image: Image) -> None:
         files = self._files(plan.experiment, node.name)
         files.make(Kind.OPENVZ, plan.uid_base)
+        if self._images.held(files.folder, node.image, Kind.OPENVZ) is None:
+            self._images.hold(image, files.folder)
         keys = make_keys(self._paths, plan.experiment, node, files)
-        files.write_config(config_files(plan, node, keys), plan.uid_base)
+        with open_tarfiles(plan, node) as tarfiles:
+            files.write_config(
+                {**config_files(plan, node, keys), **list_file(tarfiles, on_disk=False)},
+                plan.uid_base,
+                others=[one.name for one in tarfiles],
+            )
+            copy_tarfiles(tarfiles, files.config, plan.uid_base)
 
     def start(self, plan: PnodePlan, node: NodePlan) -> None:
         """Starts the node's domain; nothing if it is active."""
@@ -69,19 +97,56 @@ class LxcDriver:
         end_containers([(node.dns_name, node.uuid)])
         delete_stale_devices(_devices(node))
         files = self._files(plan.experiment, node.name)
-        files.hold()
+        image = self._image(node, files)
         root = files.folder / "root"
-        root.mkdir(exist_ok=True, mode=0o710)
-        os.chown(root, -1, plan.uid_base)
+        if node.limits.disk_mib is not None:
+            status = {"status": files.status}
+            mount_limited(root, node.limits.disk_mib, plan.uid_base, beside=libvirt_pid(), binds=status)
+        else:
+            root.mkdir(exist_ok=True, mode=0o710)
+            os.chown(root, -1, plan.uid_base)
+        files.hold()
         places = ContainerFiles(
-            root=mount_root(self._lower(plan, node), root, plan.uid_base), config=files.config, status=files.status
+            root=mount_root(_tree(image), root, plan.uid_base, self._copy(plan, image)),
+            config=files.config,
+            status=files.status,
+            kit=build_kit(self._paths),
         )
-        self._libvirt.define(node.dns_name, container_xml(plan, node, places))
+        made_of = MadeOf(image=image.name, digest=image.digest, shares=libvirt_shares(node.limits.cpu_shares))
+        self._libvirt.define(node.dns_name, container_xml(plan, node, places, made_of, skeleton("lxc", plan)))
         self._libvirt.start(node.dns_name, node.uuid)
+        if node.limits.pids is not None:
+            limit_pids(self._first_process(node), plan.experiment, node.name, node.limits.pids)
 
-    def release(self, plan: PnodePlan, node: NodePlan) -> None:
+    def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
         """Lets the node go on to its start command."""
-        self._files(plan.experiment, node.name).release()
+        self._files(plan.experiment, node.name).release(moment)
+
+    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
+        """Ends all processes of the container at once."""
+        self._libvirt.stop(node.dns_name, node.uuid)
+        end_containers([(node.dns_name, node.uuid)])
+        remove_groups(plan.experiment, [node.name])
+
+    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
+        """The same; its files are put away, its processes end."""
+        self.stop(plan, node)
+        unmount_below(self._files(plan.experiment, node.name).folder)
+
+    def watch(
+        self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]
+    ) -> AbstractContextManager[None]:
+        """libvirt's events, and what the containers report."""
+        return domain_watch(self._libvirt, self._paths, experiment, nodes, changed)
+
+    def read_log(self, plan: PnodePlan, node: NodePlan, log: NodeLog, offset: int, most_bytes: int) -> bytes:
+        """From the container's own file system, whether it runs or not."""
+        files = self._files(plan.experiment, node.name)
+        return read_container_log(files, files.folder / "root" / "upper", log, offset, most_bytes)
+
+    def console_argv(self, plan: PnodePlan, node: NodePlan) -> list[str]:  # noqa: ARG002 - the seam's
+        """virsh, on the container's terminal."""
+        return console_argv(self._libvirt.uri, node.dns_name)
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """Each node by its domain's state and its own report."""
@@ -97,7 +162,7 @@ class LxcDriver:
     ) -> list[str]:
         """Enters cgroups and namespaces of the container's first process: 50 ms, where ssh takes 200."""
         enter = [sys.executable, "-I", "-S", str(Path(__file__).with_name("enter.py"))]
-        return [*enter, str(self._first_process(node)), *inner_argv(command, terminal=terminal)]
+        return [*enter, str(self._first_process(node)), *inner_argv(command, terminal=terminal, kit=True)]
 
     def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
         """Ends and forgets the domains, kills what is left of them, and removes their roots and folders."""
@@ -116,6 +181,7 @@ class LxcDriver:
         uuids = {node.dns_name: node.uuid for node in nodes or ()}
         whole = [(name, known.get(name) or uuids.get(name)) for name in map(experiment.dns_name, sorted(names))]
         end_containers(whole)
+        remove_groups(experiment, names)
         in_parallel(lambda domain: self._libvirt.undefine(*domain), ending)
         for name in sorted(names):
             remove_sockets(experiment.dns_name(name))
@@ -130,14 +196,16 @@ class LxcDriver:
     def _files(self, experiment: ExperimentId, node: str) -> NodeFiles:
         return NodeFiles(self._paths.node(experiment, node))
 
+    def _image(self, node: NodePlan, files: NodeFiles) -> Image:
+        held = self._images.held(files.folder, node.image, Kind.OPENVZ)
+        return held or self._images.get(node.image, Kind.OPENVZ, sha256=node.image_sha256)
+
     def _lowers(self, experiment: ExperimentId) -> Path:
         return self._paths.experiment(experiment) / "images"
 
-    def _lower(self, plan: PnodePlan, node: NodePlan) -> Path:
-        """The image's tree with the experiment's user ids: what the overlays lie over."""
-        image = find_image(self._paths, node.image)
-        folder = self._lowers(plan.experiment)
-        return owned_copy(image.tree, folder / f"{image.tree.parent.name}-{plan.uid_base}", plan.uid_base)
+    def _copy(self, plan: PnodePlan, image: Image) -> Path:
+        """Where the image's tree is copied with the experiment's user ids, if the kernel cannot show it so."""
+        return self._lowers(plan.experiment) / f"{image.digest[:16]}-{plan.uid_base}"
 
     def _first_process(self, node: NodePlan) -> int:
         domain = self._libvirt.find(node.dns_name, node.uuid)
@@ -152,3 +220,9 @@ class LxcDriver:
 
 def _devices(node: NodePlan) -> list[str]:
     return [interface.device for interface in node.interfaces] + ([node.control.device] if node.control else [])
+
+
+def _tree(image: Image) -> Path:
+    if image.tree is None:
+        raise HypervisorError(f"the image {image.name} has no file system for containers")
+    return image.tree

@@ -8,16 +8,20 @@ import os
 import shutil
 import socket
 import struct
+import threading
 from pathlib import Path
 
 from benito.errors import HypervisorError
 from benito.launch import run
+from benito_domains.idmap import can_map, mount_overlay
 from benito_domains.nodefiles import mounts_below
+from benito_domains.render import ID_COUNT
 
 _SOCKETS = (Path("/run/libvirt/virtlxcd-sock"), Path("/run/libvirt/libvirt-sock"))
 _CREDENTIALS = struct.Struct("3i")
 #: These would end an overlay's option or its list of folders.
 _SPECIAL = frozenset(",:\\")
+_COPYING = threading.Lock()
 
 
 def libvirt_pid() -> int | None:
@@ -35,10 +39,18 @@ def libvirt_pid() -> int | None:
     return None
 
 
-def mount_root(lower: Path, folder: Path, owner: int) -> Path:
-    """Makes `folder`/merged the tree `lower` with the node's own changes kept in `folder`/upper; returns it.
+def prepare_lower(tree: Path, copy: Path, owner: int) -> None:
+    """Makes `copy`, an image's tree with the user ids that containers have from `owner` on, where the kernel cannot
+    show the tree itself with these. Raises HypervisorError."""
+    if not can_map(tree, owner, ID_COUNT):
+        owned_copy(tree, copy, owner)
 
-    `owner` owns the root folder. Where the kernel or the file system refuses an overlay, the tree is copied.
+
+def mount_root(tree: Path, folder: Path, owner: int, copy: Path) -> Path:
+    """Makes `folder`/merged the image's `tree` with the node's own changes kept in `folder`/upper; returns it.
+
+    The tree's user ids are seen from `owner` on, who owns the root folder; where the kernel refuses that, `copy` is
+    made (`prepare_lower`) and taken instead of the tree. Where it refuses an overlay, the copy is copied again.
     The same again changes nothing. Raises HypervisorError.
     """
     merged = folder / "merged"
@@ -47,16 +59,26 @@ def mount_root(lower: Path, folder: Path, owner: int) -> Path:
     pid = _daemon()
     if str(merged) in mounts_below(merged, pid):
         return merged
-    for name in ("upper", "work", "merged"):
-        (folder / name).mkdir(exist_ok=True, mode=0o755)
-    os.chown(folder / "upper", owner, owner)
-    options = f"lowerdir={lower},upperdir={folder / 'upper'},workdir={folder / 'work'}"
-    if _SPECIAL & set(f"{lower}{folder}"):
+    scratch, upper, work = folder / "lower", folder / "upper", folder / "work"
+    if str(scratch) in mounts_below(scratch, pid):
+        unmount_below(scratch)  # a kill came in between
+    for made in (scratch, upper, work, merged):
+        made.mkdir(exist_ok=True, mode=0o755)
+    os.chown(upper, owner, owner)
+    if _SPECIAL & set(f"{copy}{folder}"):
         raise HypervisorError(f"the folder {folder} has a comma, colon or backslash in its name")
+    if not copy.is_dir():  # what the node changed lies over it
+        try:
+            mount_overlay(tree, owner, ID_COUNT, scratch=scratch, upper=upper, work=work, merged=merged, pid=pid)
+        except OSError:
+            owned_copy(tree, copy, owner)
+        else:
+            return merged
+    options = f"lowerdir={copy},upperdir={upper},workdir={work}"
     try:
         run([*_inside(pid), "mount", "-t", "overlay", "benito", "-o", options, merged], error=HypervisorError)
     except HypervisorError:
-        _copy(lower, merged)
+        _copy(copy, merged)
     return merged
 
 
@@ -74,8 +96,11 @@ def owned_copy(tree: Path, target: Path, owner: int) -> Path:
 
     Made beside `target` and renamed into place; nothing is done where it is there.
     """
-    if target.is_dir():
-        return target
+    with _COPYING:
+        return target if target.is_dir() else _owned_copy(tree, target, owner)
+
+
+def _owned_copy(tree: Path, target: Path, owner: int) -> Path:
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.parent.mkdir(parents=True, exist_ok=True)

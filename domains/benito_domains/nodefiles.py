@@ -5,7 +5,10 @@ nodes/NODE/kind            which driver made it (a process node has a folder onc
            var/log         /var/benito/log (process nodes)
            var/status      what the node says of itself: `report`, `console`
            root/           a container's file system
+           image           the digest of the image that the node is made of
            config.img      a virtual machine's configuration disk
+           root.qcow2      its own layer over its image's disk
+           seed.iso        what tells an image that starts by its own loader who it is
 """
 
 import io
@@ -13,7 +16,7 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +26,7 @@ from benito.model import Kind
 from benito.names import ExperimentId, is_label
 from benito.paths import StatePaths, make_directory
 from benito.status import REPORT_BYTES, NodeStatus, parse_report
-from benito_domains.config import RELEASED, ConfigFile
-
-_SECTOR_BYTES = 512
-_WAITING, _RELEASED = b"waiting\n", b"released\n"
+from benito_domains.config import RELEASED, WAITING_SECTOR, ConfigFile, released_sector, released_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,16 @@ class NodeFiles:
     def disk(self) -> Path:
         """A virtual machine's configuration disk."""
         return self.folder / "config.img"
+
+    @property
+    def root_disk(self) -> Path:
+        """A virtual machine's own layer over its image's disk."""
+        return self.folder / "root.qcow2"
+
+    @property
+    def seed(self) -> Path:
+        """What tells a virtual machine's image that starts by its own loader who it is."""
+        return self.folder / "seed.iso"
 
     @property
     def console_log(self) -> Path:
@@ -103,9 +113,12 @@ class NodeFiles:
         except (FileNotFoundError, ValueError):
             return None
 
-    def write_config(self, files: Mapping[str, ConfigFile], owner: int) -> None:
-        """Makes the config folder hold these files; they and the folder belong to `owner` (the node's root)."""
-        keep = {*files, RELEASED}
+    def write_config(self, files: Mapping[str, ConfigFile], owner: int, others: Iterable[str] = ()) -> None:
+        """Makes the config folder hold these files; they and the folder belong to `owner` (the node's root).
+
+        The files `others` may stay there; nothing else does.
+        """
+        keep = {*files, RELEASED, *others}
         for name, file in files.items():
             path = self.config / name
             mode = 0o600 if file.secret else 0o644
@@ -118,16 +131,18 @@ class NodeFiles:
         for folder in (self.config, self.log, self.status):
             os.chown(folder, owner, owner, follow_symlinks=False)
 
-    def release(self) -> None:
-        """Lets the node go on to its start command. The same again changes nothing."""
+    def release(self, moment: float | None = None) -> None:
+        """Lets the node go on to its start command, at once or at `moment` (seconds since the epoch). The same again
+        changes nothing."""
         if self.disk.exists():
             with self.disk.open("r+b", buffering=0) as disk:
-                disk.write(_RELEASED.ljust(_SECTOR_BYTES, b"\0"))
-        else:
-            # The node's root may write in this folder: no link of its making is followed.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+                if disk.read(len(WAITING_SECTOR)) == WAITING_SECTOR:
+                    os.pwrite(disk.fileno(), released_sector(moment), 0)
+            return
+        # The node's root may write in this folder: no link of its making is followed. Written whole: it is being read.
+        if not os.path.lexists(self.config / RELEASED):
             with suppress(OSError):
-                os.close(os.open(self.config / RELEASED, flags, 0o644))
+                _replace(self.config / RELEASED, released_text(moment), 0o644)
 
     def hold(self) -> None:
         """Before a start: the links are not plugged yet, and nothing has been reported."""
@@ -135,26 +150,33 @@ class NodeFiles:
         for path in (self.report, self.status / "console"):
             path.unlink(missing_ok=True)
 
-    def write_disk(self, files: Mapping[str, ConfigFile]) -> None:
-        """The configuration as a raw disk: a sector that says whether to go on, then a tar file."""
+    def write_disk(self, files: Mapping[str, ConfigFile], further: Callable[[int], None] | None = None) -> None:
+        """The configuration as a raw disk: a sector that says whether to go on, then a tar file. `further` is given
+        the open disk to put something behind them."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for name, file in sorted(files.items()):
                 member = tarfile.TarInfo(name)
                 member.size, member.mode = len(file.data), 0o600 if file.secret else 0o644
                 tar.addfile(member, io.BytesIO(file.data))
-        _replace(self.disk, _WAITING.ljust(_SECTOR_BYTES, b"\0") + archive.getvalue(), 0o600)
+        _replace(self.disk, WAITING_SECTOR + archive.getvalue(), 0o600, further)
+
+    def write_seed(self, image: bytes) -> None:
+        """The seed as a disk."""
+        _replace(self.seed, image, 0o600)
 
     def read_status(self) -> NodeStatus:
         """What the node says of itself."""
         return parse_report(read_tail(self.status, "report"))
 
-    def last_words(self) -> str | None:
-        """The last three lines of the node's console, for people; None if it said nothing.
+    def last_words(self, kind: Kind | None = None) -> str | None:
+        """The last three lines of the node's console, for people; None if it said nothing. `kind`, where it is known,
+        saves a look where nodes of that kind have none.
 
         A node writes what it likes: nothing that a terminal would obey is left in it.
         """
-        text = read_tail(self.folder, "console.log") or read_tail(self.status, "console")
+        text = "" if kind is Kind.OPENVZ else read_tail(self.folder, "console.log")
+        text = text or read_tail(self.status, "console")
         lines = ["".join(filter(str.isprintable, line)).strip() for line in text.splitlines()]
         lines = [line for line in lines if line]
         return " | ".join(lines[-3:]) or None
@@ -235,13 +257,19 @@ def _mount_points(pid: int | None) -> list[str]:
     return [line.split()[4].encode().decode("unicode_escape") for line in text.splitlines()]
 
 
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Replaces a file whole, without waiting for the disk: after a crash the plan is applied again, and has it all."""
+def _replace(path: Path, data: bytes, mode: int, further: Callable[[int], None] | None = None) -> None:
+    """Replaces a file whole, without waiting for the disk: after a crash the plan is applied again, and has it all.
+
+    `further` is given the new file before it is in place.
+    """
     scratch = path.with_name(f".{path.name}.new")
     scratch.unlink(missing_ok=True)
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
+        if further is not None:
+            file.flush()
+            further(handle)
         os.fchmod(handle, mode)
     scratch.replace(path)
 

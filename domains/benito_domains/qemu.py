@@ -1,26 +1,44 @@
-"""Nodes of kind qemu: virtual machines of libvirt that start a kernel and an initramfs directly."""
+"""Nodes of kind qemu: virtual machines of libvirt that start a kernel directly or a disk by its own loader."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benito.model import Kind
 from benito.names import ExperimentId
+from benito.nodesettings import Arch, MachineType
 from benito.paths import StatePaths
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Lack, Progress, quiet
+from benito.seams import Lack, NodeLog, Progress, quiet
 from benito.status import NodeStatus
-from benito_domains.checks import image_lacks, libvirt_lacks, program_lacks, root_lacks
-from benito_domains.config import config_files
+from benito_domains.checks import libvirt_lacks, program_lacks, root_lacks
+from benito_domains.config import KIT_INSIDE, config_files
+from benito_domains.disks import make_overlay, settle
+from benito_domains.domainlogs import console_argv, read_machine_log
 from benito_domains.hypervisor import UNDEFINE_ALL, Domain, Libvirt
-from benito_domains.images import SENDER_INSIDE, build_micro, find_image
+from benito_domains.images.image import Image
+from benito_domains.images.kit import build_kit
+from benito_domains.images.store import ImageStore
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys, ssh_argv
-from benito_domains.kvm import QEMU, kvm_works
+from benito_domains.kvm import kvm_works, tsc_khz
 from benito_domains.leftovers import delete_stale_devices
+from benito_domains.limits import libvirt_shares, limit_lacks
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
 from benito_domains.parallel import in_parallel
-from benito_domains.render import MachineFiles, machine_xml
-from benito_domains.watch import domain_statuses
+from benito_domains.render import MachineFiles, MadeOf, machine_xml
+from benito_domains.seed import seed_image
+from benito_domains.tarfiles import list_file, open_tarfiles, tarfile_lacks, write_tarfiles
+from benito_domains.templates import skeleton, template_lacks
+from benito_domains.watch import domain_statuses, domain_watch
+
+_HOST = Arch.X86_64
+#: What emulates a processor, and the package that has it.
+_EMULATORS: Mapping[Arch, tuple[str, str]] = {
+    Arch.X86_64: ("qemu-system-x86_64", "qemu-system-x86"),
+    Arch.I686: ("qemu-system-i386", "qemu-system-x86"),
+    Arch.AARCH64: ("qemu-system-aarch64", "qemu-system-arm"),
+}
 
 
 class QemuDriver:
@@ -28,72 +46,143 @@ class QemuDriver:
 
     kind = Kind.QEMU
     hypervisor = "qemu"
-    sender = SENDER_INSIDE
+    sender = f"{KIT_INSIDE}/sender"
 
     def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
         self._paths = paths
         self._progress = progress
         self._libvirt = Libvirt("qemu:///system")
+        self._images = ImageStore(paths)
 
-    def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:  # noqa: ARG002 - the seam's
-        """What the host is missing: rights, libvirt's qemu driver, qemu, the programs that the image is made of."""
+    def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
+        """What the host is missing: rights, libvirt's qemu driver, emulators, images, what limits need."""
         if not nodes:
             return ()
         element = f"qemu node {nodes[0].name}"
-        lacks = [
-            *root_lacks(element),
-            *program_lacks(QEMU, "qemu-system-x86", element),
-            *program_lacks("ssh", "openssh-client", element),
-            *libvirt_lacks(self._libvirt, element),
-            *image_lacks(self._paths, nodes, boot=True),
-        ]
+        lacks = [*root_lacks(element), *program_lacks("ssh", "openssh-client", element)]
+        for arch in dict.fromkeys(node.machine.arch for node in nodes):
+            program, package = _EMULATORS[arch]
+            lacks += program_lacks(program, package, element)
+        lacks += libvirt_lacks(self._libvirt, element)
+        lacks += self._images_lack(nodes)
+        lacks += limit_lacks(nodes, element)
+        lacks += template_lacks(plan, ("qemu",))
+        for node in nodes:
+            lacks += tarfile_lacks(plan, node)
+            if node.machine.vnc and node.machine.type is MachineType.MICROVM:
+                hint = "another benito:machine, or no benito:vnc"
+                lacks.append(Lack(missing="a screen, which microvm has not", element=f"node {node.name}", hint=hint))
         folder = self._closed_folder()
         if folder is not None:
             hint = f"chmod o+x {folder}, or set BENITO_STATE to a folder elsewhere"
             lacks.append(Lack(missing=f"a way for qemu's user through {folder}", element=element, hint=hint))
         return lacks
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
-        """Builds the image with its kernel, and for each node its folder and keys."""
-        for node in nodes:
-            find_image(self._paths, node.image)
-        if nodes:
-            build_micro(self._paths, self._progress, boot=True)
-            make_experiment_key(self._paths, plan.experiment)
-        in_parallel(lambda node: self._prepare(plan, node), nodes)
+    def _images_lack(self, nodes: Sequence[NodePlan]) -> list[Lack]:
+        first = {(node.image, node.machine.arch, node.image_sha256): node for node in reversed(nodes)}
+        return [
+            lack
+            for (image, arch, sha256), node in first.items()
+            for lack in self._images.lacks(image, Kind.QEMU, f"node {node.name}", arch=arch, sha256=sha256)
+        ]
 
-    def _prepare(self, plan: PnodePlan, node: NodePlan) -> None:
-        files = self._files(plan.experiment, node.name)
-        files.make(Kind.QEMU)
-        make_keys(self._paths, plan.experiment, node, files)
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Builds or fetches the images, and makes for each node its folder and keys."""
+        images: dict[tuple[str, Arch, str | None], Image] = {}
+        for node in nodes:
+            key = (node.image, node.machine.arch, node.image_sha256)
+            if key not in images:
+                images[key] = self._images.ensure(
+                    node.image, Kind.QEMU, arch=key[1], sha256=key[2], progress=self._progress
+                )
+        if nodes:
+            make_experiment_key(self._paths, plan.experiment)
+
+        def make(node: NodePlan) -> None:
+            files = self._files(plan.experiment, node.name)
+            files.make(Kind.QEMU)
+            make_keys(self._paths, plan.experiment, node, files)
+            if self._images.held(files.folder, node.image, Kind.QEMU, arch=node.machine.arch) is None:
+                self._images.hold(images[node.image, node.machine.arch, node.image_sha256], files.folder)
+
+        in_parallel(make, nodes)
 
     def start(self, plan: PnodePlan, node: NodePlan) -> None:
-        """Starts the node's domain with a fresh configuration disk; nothing if it is active."""
+        """Starts the node's domain, or lets it go on from where it was put away; nothing if it is active."""
         found = self._libvirt.find(node.dns_name, node.uuid)
         if found is not None and found.active:
             return
         delete_stale_devices([interface.device for interface in node.interfaces])
         if node.control is not None:
             delete_stale_devices([node.control.device])
-        files = self._files(plan.experiment, node.name)
-        files.hold()
-        keys = make_keys(self._paths, plan.experiment, node, files)
-        files.write_disk(config_files(plan, node, keys))
-        image = find_image(self._paths, node.image)
-        places = MachineFiles(
-            kernel=image.kernel,
-            initramfs=image.initramfs,
-            disk=files.disk,
-            console_log=files.console_log,
-            report=files.report,
-            accelerated=kvm_works(),
-        )
-        self._libvirt.define(node.dns_name, machine_xml(plan, node, places))
+        if found is None or not self._libvirt.has_managed_save(node.dns_name, node.uuid):
+            self._define(plan, node)
         self._libvirt.start(node.dns_name, node.uuid)
 
-    def release(self, plan: PnodePlan, node: NodePlan) -> None:
+    def _define(self, plan: PnodePlan, node: NodePlan) -> None:
+        files = self._files(plan.experiment, node.name)
+        files.hold()
+        image = self._image(node, files)
+        keys = make_keys(self._paths, plan.experiment, node, files)
+        with open_tarfiles(plan, node) as tarfiles:
+            files.write_disk(
+                {**config_files(plan, node, keys), **list_file(tarfiles, on_disk=True)},
+                lambda handle: write_tarfiles(tarfiles, handle),
+            )
+        root = make_overlay(image.disk, files.root_disk, node.limits.disk_mib) if image.disk else None
+        if image.boot is None:
+            files.write_seed(seed_image(node, build_kit(self._paths)))
+        places = MachineFiles(
+            boot=image.boot,
+            config_disk=files.disk,
+            root_disk=root,
+            seed=files.seed if image.boot is None else None,
+            console_log=files.console_log,
+            report=files.report,
+            accelerated=node.machine.arch is _HOST and kvm_works(),
+            tsc_khz=tsc_khz(),
+        )
+        made_of = MadeOf(image=image.name, digest=image.digest, shares=libvirt_shares(node.limits.cpu_shares))
+        xml = machine_xml(plan, node, places, made_of, skeleton("qemu", plan))
+        self._libvirt.define(node.dns_name, xml)
+
+    def _image(self, node: NodePlan, files: NodeFiles) -> Image:
+        arch = node.machine.arch
+        held = self._images.held(files.folder, node.image, Kind.QEMU, arch=arch)
+        return held or self._images.get(node.image, Kind.QEMU, arch=arch, sha256=node.image_sha256)
+
+    def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
         """Lets the node go on to its start command."""
-        self._files(plan.experiment, node.name).release()
+        self._files(plan.experiment, node.name).release(moment)
+
+    def stop(self, plan: PnodePlan, node: NodePlan) -> None:  # noqa: ARG002 - the seam's
+        """Ends the domain at once: an emulated system would take half a minute to leave by itself."""
+        self._libvirt.stop(node.dns_name, node.uuid)
+        self._libvirt.forget_save(node.dns_name, node.uuid)
+
+    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
+        """Writes the machine's memory to disk and ends it; a machine that does not run keeps its disk only."""
+        found = self._libvirt.find(node.dns_name, node.uuid)
+        if found is not None and found.active:
+            self._libvirt.managed_save(node.dns_name, node.uuid)
+        settle(self._files(plan.experiment, node.name).root_disk)
+
+    def watch(
+        self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]
+    ) -> AbstractContextManager[None]:
+        """libvirt's events, and what the machines report."""
+        return domain_watch(self._libvirt, self._paths, experiment, nodes, changed)
+
+    def read_log(self, plan: PnodePlan, node: NodePlan, log: NodeLog, offset: int, most_bytes: int) -> bytes:
+        """The console from the pnode's file, the rest by ssh."""
+        files = self._files(plan.experiment, node.name)
+        return read_machine_log(
+            files, lambda words: ssh_argv(self._paths, plan, node, words, terminal=False), log, offset, most_bytes
+        )
+
+    def console_argv(self, plan: PnodePlan, node: NodePlan) -> list[str]:  # noqa: ARG002 - the seam's
+        """virsh, on the serial line."""
+        return console_argv(self._libvirt.uri, node.dns_name)
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         """Each node by its domain's state and its own report."""

@@ -1,12 +1,13 @@
 """Drivers that remember, behind the same seams as the real ones, for pure tests only."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import LinkPlan, NodePlan, PnodePlan
-from benito.seams import Absent, Captured, CaptureOrder, Lack, LinksHealth
+from benito.seams import Absent, Captured, CaptureOrder, Lack, LinksHealth, NodeLog
 from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus
 
@@ -80,7 +81,10 @@ class FakeLinks:
 
 
 class FakeNodes:
-    """Nodes of one kind that boot at once; those named in `failing` do not start."""
+    """Nodes of one kind that boot at once; those named in `failing` do not start.
+
+    `files` counts the boots that a node's files have seen since they were made, `logs` has what nodes wrote.
+    """
 
     hypervisor = "fake"
     sender = "sender"
@@ -88,7 +92,12 @@ class FakeNodes:
     def __init__(self, kind: Kind, failing: frozenset[str] = frozenset()) -> None:
         self.kind = kind
         self.alive: dict[str, NodeStatus] = {}
-        self.released: set[str] = set()
+        self.released: dict[str, float | None] = {}
+        self.files: dict[str, int] = {}
+        self.suspended: set[str] = set()
+        self.logs: dict[tuple[str, NodeLog], bytes] = {}
+        self.watchers: list[Callable[[], None]] = []
+        self.first = BootStatus.BOOTED
         self.unreachable = False
         self._failing = failing
 
@@ -101,10 +110,40 @@ class FakeNodes:
     def start(self, plan: PnodePlan, node: NodePlan) -> None:
         if node.name in self._failing:
             raise HypervisorError(f"{node.name} does not start")
-        self.alive[node.name] = NodeStatus(boot=BootStatus.BOOTED)
+        self.alive[node.name] = NodeStatus(boot=self.first)
+        self.files[node.name] = self.files.get(node.name, 0) + 1
+        self.suspended.discard(node.name)
+        self.released.pop(node.name, None)
 
-    def release(self, plan: PnodePlan, node: NodePlan) -> None:
-        self.released.add(node.name)
+    def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
+        self.released.setdefault(node.name, moment)
+
+    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
+        self.alive.pop(node.name, None)
+
+    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
+        if self.alive.pop(node.name, None) is not None:
+            self.suspended.add(node.name)
+
+    @contextmanager
+    def watch(self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]) -> Iterator[None]:
+        self.watchers.append(changed)
+        try:
+            yield
+        finally:
+            self.watchers.remove(changed)
+
+    def become(self, name: str, status: NodeStatus) -> None:
+        """What a node does by itself; whoever watches is told."""
+        self.alive[name] = status
+        for changed in list(self.watchers):
+            changed()
+
+    def read_log(self, plan: PnodePlan, node: NodePlan, log: NodeLog, offset: int, most_bytes: int) -> bytes:
+        return self.logs.get((node.name, log), b"")[offset : offset + most_bytes]
+
+    def console_argv(self, plan: PnodePlan, node: NodePlan) -> list[str]:
+        return ["echo", "console", node.name]
 
     def observe(self, experiment: ExperimentId, nodes: Sequence[NodePlan]) -> Mapping[str, NodeStatus]:
         if self.unreachable:
@@ -117,3 +156,5 @@ class FakeNodes:
     def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
         for name in [node.name for node in nodes] if nodes is not None else list(self.alive):
             self.alive.pop(name, None)
+            self.files.pop(name, None)
+            self.released.pop(name, None)

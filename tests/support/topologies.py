@@ -75,7 +75,25 @@ _attributes = settings(
     st.sampled_from(_TROUBLE) | texts.map(lambda text: f"x{text}") | st.sampled_from(["desire:?+ram", "testbed"]), texts
 )
 _kinds = st.sampled_from(
-    [(), (("containers:node_type", "qemu"),), (("benito:node_type", "process"), ("containers:partition", "3"))]
+    [
+        (),
+        (("containers:node_type", "qemu"),),
+        (("benito:node_type", "process"), ("containers:partition", "3")),
+        (
+            *(("containers:qemu_arch", "i386"), ("containers:qemu_url", "http://h/i.qcow2?a=b"), ("benito:pids", "99")),
+            *(
+                ("benito:machine", "q35"),
+                ("benito:vnc", "true"),
+                ("benito:cpu", "Haswell-noTSX"),
+                ("benito:disk", "2G"),
+            ),
+        ),
+        (
+            *(("containers:node_type", "openvz"), ("containers:openvz_template", "ubuntu-12.04-x86_64")),
+            *(("benito:image", "debian-12"), ("benito:cpu_limit", "150"), ("benito:restart", "on-failure:3")),
+            *(("containers:openvz_diskspace", "20G"), ("benito:cpu_shares", "512"), ("benito:image_sha256", "0" * 64)),
+        ),
+    ]
 )
 
 

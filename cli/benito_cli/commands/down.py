@@ -1,4 +1,4 @@
-"""`benito down`: ends an experiment without a trace."""
+"""`benito down`: ends an experiment, without a trace or so that it can go on."""
 
 import time
 from typing import Annotated
@@ -13,7 +13,13 @@ Experiment = Annotated[str, typer.Argument(metavar="EXP", help="lab/star, or sta
 
 def down(
     experiment: Experiment,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; do nothing.")] = False,
+    keep_state: Annotated[
+        bool,
+        typer.Option(
+            "--keep-state", help="Keep machines' memory and all nodes' files; `benito resume EXP` goes on with them."
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be ended; do nothing.")] = False,
 ) -> None:
     """End every node of EXP and remove all that was made for it. Works also after a crash of `benito up`."""
     from benito.names import ExperimentId
@@ -27,7 +33,7 @@ def down(
         return
     started = time.monotonic()
     with shown() as progress:
-        controller.down(name, progress=progress)
-    Console(stderr=True, highlight=False).print(
-        plain(f"{name} is down after {time.monotonic() - started:.1f} s", "bold")
-    )
+        (controller.swap_out if keep_state else controller.down)(name, progress=progress)
+    took = f"{time.monotonic() - started:.1f} s"
+    said = f"swapped out after {took}; `benito resume {name}` goes on with it" if keep_state else f"down after {took}"
+    Console(stderr=True, highlight=False, soft_wrap=True).print(plain(f"{name} is {said}", "bold"))

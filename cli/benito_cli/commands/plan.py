@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from benito.planner import Experiment
 
 
-@options.takes_experiment(without=("allow_unshaped",))
+@options.takes_experiment(without=("allow_unshaped", "barrier"))
 def plan(
     experiment: "Experiment",
     explain: Annotated[

@@ -22,6 +22,6 @@ def ssh(words: Words) -> None:
     controller = wiring.local_controller()
     experiment, name = controller.find_node(node)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    argv = controller.argv(experiment, name, command, terminal=terminal)
+    argv = controller.nodes.argv(experiment, name, command, terminal=terminal)
     sys.stdout.flush()
     os.execvpe(argv[0], argv, {**ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb")})  # noqa: S606 - no shell is meant

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benito.model import Kind
 from benito_cli import options
+from benito_cli.booting import Timeout, patience, refuse_late
 from benito_cli.text import plain
 
 if TYPE_CHECKING:
@@ -17,27 +17,21 @@ if TYPE_CHECKING:
     from benito.planner import Experiment
     from benito.seams import Lack
 
-#: Emulated guests boot one after the other on a small machine; a loaded one is several times slower.
-_BOOT_SECONDS = 120
-_BOOT_SECONDS_PER_QEMU_NODE = 30
-
 
 @options.takes_experiment()
 def up(
     experiment: "Experiment",
     file: Path,
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", min=0, max=86400, help="Seconds to wait for the boot.  [default: by kinds]"),
-    ] = None,
+    timeout: Timeout = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and what is missing; do nothing.")
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Bring the experiment in FILE up on this machine. Exit code 0 only when every node is up."""
-    from benito.errors import HypervisorError
-    from benito.status import all_booted
+    """Bring the experiment in FILE up on this machine. Exit code 0 only when every node is up.
+
+    One that `benito down --keep-state` put away goes on from there, if FILE and options are the same.
+    """
     from benito_cli import documents, tables, wiring
     from benito_cli.progress import shown
 
@@ -56,27 +50,17 @@ def up(
     started = time.monotonic()
     with shown() as progress:
         lacks = controller.up(experiment, data=file.read_bytes(), progress=progress)
-        seconds = timeout if timeout is not None else _patience(experiment)
-        reports = controller.wait_booted(experiment.id, seconds=seconds, progress=progress)
+        seconds = patience(controller.report(experiment.id)) if timeout is None else timeout
+        reports = controller.nodes.wait_booted(experiment.id, seconds=seconds, progress=progress)
     if json:
         health = {str(experiment.id): controller.links.health(experiment.id)}
         typer.echo(documents.to_text(documents.status_document(reports, health)))
     else:
         tables.print_status(Console(), reports)
     _print_lacks(notes, lacks)
-    if not all_booted(report.status for report in reports):
-        late = [report.dns_name for report in reports if not all_booted([report.status])]
-        raise HypervisorError(
-            f"{len(late)} of {len(reports)} nodes are not up: {', '.join(late[:5])}{' ...' if len(late) > 5 else ''}",
-            hint=f"`benito status {experiment.id}` shows how they are; `benito down {experiment.id}` ends it",
-        )
+    refuse_late(controller, experiment.id, reports)
     seconds = time.monotonic() - started
     notes.print(plain(f"{experiment.id} is up: {len(reports)} nodes in {seconds:.1f} s", "bold"))
-
-
-def _patience(experiment: "Experiment") -> float:
-    machines = sum(node.kind is Kind.QEMU for node in experiment.topology.nodes)
-    return _BOOT_SECONDS + _BOOT_SECONDS_PER_QEMU_NODE * machines
 
 
 def _print_lacks(console: Console, lacks: "Sequence[Lack]") -> None:

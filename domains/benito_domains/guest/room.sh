@@ -9,6 +9,16 @@ set -e
 name=$1 node=$2 how=$3
 shift 3
 hostname "$name"
+# Other nodes' own file systems: their devices would be held until this room ends, even when their nodes are gone.
+others=
+for loop in /sys/block/loop*/loop/backing_file; do
+    read -r file 2>/dev/null <"$loop" || continue
+    case $file in
+    "$node"/*) ;;
+    "${node%/*/*/*/*}"/*.ext4) others="$others ${file%.ext4} ${file%/*}/var/status" ;;
+    esac
+done
+[ -z "$others" ] || umount --lazy $others 2>/dev/null || : # names are checked: no blanks in them
 mkdir -p /var/benito /var/containers # empty mount points; the last node that went may just have removed them
 mount --bind "$node/var" /var/benito
 mount --bind "$node/var" /var/containers

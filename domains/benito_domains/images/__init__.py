@@ -1,16 +1,15 @@
-"""Images that nodes are made of: which exist, and how the built-in one is made."""
+"""Images that nodes are made of: which exist, how they are built, imported and kept."""
 
-from benito_domains.images.rootfs import SENDER, SENDER_INSIDE
-from benito_domains.images.store import BOOT, MICRO, Image, build_micro, find_image, known_images, missing_parts
+from benito_domains.images.builders import MICRO
+from benito_domains.images.image import DirectBoot, Disk, Image
+from benito_domains.images.rootfs import SENDER
+from benito_domains.images.store import ImageStore
 
 __all__ = [
-    "BOOT",
     "MICRO",
     "SENDER",
-    "SENDER_INSIDE",
+    "DirectBoot",
+    "Disk",
     "Image",
-    "build_micro",
-    "find_image",
-    "known_images",
-    "missing_parts",
+    "ImageStore",
 ]

@@ -17,10 +17,12 @@ from benito.seams import Progress
 
 #: Debian's small kernel for virtual machines, then Ubuntu's.
 META_PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")
-#: What a node's kernel must have for the devices that its domain gives it, in this order.
-WANTED_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "8021q", "sch_netem", "tun")
-#: Of these, the ones that the boot script loads.
-LOADED_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng")
+#: What a machine's kernel must have for the devices that its domain gives it.
+DEVICES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng")
+#: What root disks may be formatted with.
+FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
+#: What experimenters load; an image that brings its own modules has more.
+NETWORKING = ("8021q", "sch_netem", "tun")
 
 _HINT = "qemu nodes need a kernel package; check the network, `apt-get update` and /etc/apt/sources.list"
 _ELF = b"\x7fELF"

@@ -1,7 +1,11 @@
-"""The tree of the built-in image `micro`: a small system from the host's own Debian packages, built in seconds."""
+"""The tree of the built-in image `micro`: a small system from the host's own Debian packages, built in seconds.
+
+What makes a node of it is in the kit (kit.py).
+"""
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +15,7 @@ from benito.launch import run
 
 _FOLDERS = (
     "usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "usr/lib/benito", "usr/share",
-    "dev", "etc/dropbear", "home", "mnt", "opt", "proc", "root/.ssh", "run", "sys", "tmp",
+    "dev", "etc", "home", "mnt", "opt", "proc", "root/.ssh", "run", "sys", "tmp",
     "var/benito/config", "var/benito/log", "var/benito/status", "var/log", "var/tmp", "var/lib",
 )  # fmt: skip
 #: Merged /usr, as Debian has it, so that a library's path means the same in the node as on the host.
@@ -38,11 +42,8 @@ _TEXTS = {
     "etc/resolv.conf": "",
 }
 _MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "root/.ssh": 0o700}
-#: What sends datagrams in a node, when links are tested: where the package has it, where the image.
+#: What sends datagrams in a node, when links are tested.
 SENDER = Path(str(files("benito_domains").joinpath("native", "sender")))
-SENDER_INSIDE = "/usr/lib/benito/sender"
-#: The guest's own scripts: name in the package, path in the tree.
-GUEST_SCRIPTS = {"init.sh": "usr/lib/benito/init", "start.sh": "usr/lib/benito/start"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,11 @@ class Program:
 PROGRAMS = (
     Program(name="busybox", package="busybox-static"),
     Program(name="dash", package="dash"),
-    Program(name="dropbear", package="dropbear-bin"),
-    Program(name="dropbearkey", package="dropbear-bin"),
     Program(name="dbclient", package="dropbear-bin", optional=True),
     Program(name="ip", package="iproute2"),
     Program(name="tc", package="iproute2"),
     Program(name="ping", package="iputils-ping"),
+    Program(name="iperf3", package="iperf3"),
     Program(name="bash", package="bash", optional=True),
 )
 _SEARCH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -74,13 +74,28 @@ def find_program(name: str) -> Path | None:
     return Path(found) if found else None
 
 
+def absent(programs: Iterable[Program]) -> list[Program]:
+    """Those that the host has not."""
+    return [program for program in programs if not program.optional and find_program(program.name) is None]
+
+
 def missing_programs() -> list[Program]:
     """What the image needs and the host has not."""
-    lacking = [program for program in PROGRAMS if not program.optional and find_program(program.name) is None]
+    lacking = absent(PROGRAMS)
     busybox = find_program("busybox")
     if busybox is not None and shared_libraries(busybox):
         lacking.append(PROGRAMS[0])  # the dynamically linked package has the same name, and fewer applets
     return lacking
+
+
+def program_marks() -> list[str]:
+    """What tells whether one of the host's programs has changed since."""
+    marks: list[str] = []
+    for program in PROGRAMS:
+        path = find_program(program.name)
+        status = path.stat() if path else None
+        marks.append(f"{program.name} {status.st_size if status else 0} {status.st_mtime_ns if status else 0}")
+    return marks
 
 
 def shared_libraries(program: Path) -> list[str]:
@@ -116,25 +131,8 @@ def build_tree(root: Path) -> None:
     _link_applets(root)
     for name, text in _TEXTS.items():
         (root / name).write_text(text)
-    for name, path in GUEST_SCRIPTS.items():
-        (root / path).write_bytes(guest_script(name))
-        (root / path).chmod(0o755)
-    _copy_sender(root)
     for name, mode in _MODES.items():
         (root / name).chmod(mode)
-
-
-def _copy_sender(root: Path) -> None:
-    try:
-        shutil.copy2(SENDER, root / SENDER_INSIDE.lstrip("/"))
-    except FileNotFoundError as error:
-        hint = "install benito again: scripts/setup, or pip"
-        raise HypervisorError("the program sender is not built", hint=hint) from error
-
-
-def guest_script(name: str) -> bytes:
-    """A script of the folder `guest/`, as it is shipped."""
-    return files("benito_domains").joinpath("guest", name).read_bytes()
 
 
 def _link_applets(root: Path) -> None:

@@ -125,7 +125,7 @@ def test_an_old_picture_is_replaced_whole_and_keeps_its_permissions(run: Run, tm
 
 def test_a_known_experiment_is_drawn_from_the_store(run: Run, controller: Controller, tmp_path: Path) -> None:
     controller.up(experiment(star(3)), data=b"")
-    controller.wait_booted(STAR, seconds=5)
+    controller.nodes.wait_booted(STAR, seconds=5)
     run("--experiment", "LAB/star", "out.svg", "--partitions")
     root = parse((tmp_path / "out.svg").read_bytes())
     assert {"center", "n-2", "pnode-0000", "10.0.2.2", "lab/star: 4 nodes, 3 links and LANs"} <= set(texts(root))

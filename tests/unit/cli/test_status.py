@@ -5,9 +5,9 @@ from ipaddress import IPv4Address
 
 from rich.console import Console
 
-from benito.controller import NodeReport
 from benito.model import Kind
 from benito.names import ExperimentId
+from benito.nodereport import NodeReport
 from benito.status import BootStatus, NodeStatus
 from benito_cli import tables
 

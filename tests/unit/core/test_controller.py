@@ -52,11 +52,11 @@ def world(tmp_path: Path) -> World:
 
 def test_up_starts_plugs_releases_and_reports_every_node(world: World) -> None:
     world.controller.up(experiment(star(2)), data=b"")
-    reports = world.controller.wait_booted(STAR, seconds=5)
+    reports = world.controller.nodes.wait_booted(STAR, seconds=5)
     assert {report.node: report.status.boot for report in reports} == dict.fromkeys(
         ("center", "n-0", "n-1"), BootStatus.BOOTED
     )
-    assert world.nodes.released == {"center", "n-0", "n-1"}
+    assert set(world.nodes.released) == {"center", "n-0", "n-1"}
     assert world.store.get(STAR).state is ExperimentState.ACTIVE
 
 

@@ -75,7 +75,7 @@ def test_a_change_is_kept_and_made_and_touches_nothing_else(world: World) -> Non
     assert {port.into.delay_us for port in world.link().ports} == {30_000}
     assert world.links.made["link"] == world.link()
     assert world.links.calls == ["plug link"]
-    assert (world.plan.nodes, world.nodes.released) == (before.nodes, set())
+    assert (world.plan.nodes, world.nodes.released) == (before.nodes, {})
     assert (world.plan.generation, world.store.get(STAR).generation) == (before.generation + 1,) * 2
     assert PnodePlan.from_json(world.paths.plan(STAR).read_bytes()) == world.plan
     assert changed(world) == [[]]
@@ -229,7 +229,7 @@ class TestHealth:
 
     def test_what_the_boot_costs_is_not_counted(self, world: World) -> None:
         world.load = replace(world.load, uptime_s=160, dropped_packets=3)
-        world.controller.wait_booted(STAR, seconds=0)
+        world.controller.nodes.wait_booted(STAR, seconds=0)
         assert world.controller.links.health(STAR).suspect == ()
 
     def test_a_repair_does_not_forget_what_was(self, world: World) -> None:

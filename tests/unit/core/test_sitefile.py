@@ -178,6 +178,61 @@ def test_a_full_file_is_read(tmp_path: Path) -> None:
     )
 
 
+PC = '[[pnodes]]\ntype = "pc"\n'
+
+
+def test_images_are_mapped_by_name_and_by_url(tmp_path: Path) -> None:
+    text = """
+    [images]
+    default = { qemu = "debian-13", openvz = "micro" }
+    "Ubuntu1204-64-STD" = "debian-12"
+    "ubuntu-12.04-x86" = "/srv/images/ubuntu.tar.xz"
+    "http://scratch/benito/pangolinbz.img.bz2" = "https://images.example/pangolin.qcow2"
+    """
+    images = read(tmp_path, dedent(text) + PC).images
+    assert images.default == {Kind.QEMU: "debian-13", Kind.OPENVZ: "micro"}
+    assert images.instead == {
+        "Ubuntu1204-64-STD": "debian-12",
+        "ubuntu-12.04-x86": "/srv/images/ubuntu.tar.xz",
+        "http://scratch/benito/pangolinbz.img.bz2": "https://images.example/pangolin.qcow2",
+    }
+
+
+def test_the_manual_of_nodes_shows_a_table_that_is_read(tmp_path: Path) -> None:
+    manual = (EXAMPLE.parents[1] / "docs" / "nodes.md").read_text()
+    images = read(tmp_path, manual.partition("```toml\n")[2].partition("```")[0] + PC).images
+    assert len(images.instead) == 3
+    assert set(images.default.values()) == {"micro"}
+
+
+def test_one_default_image_is_that_of_both_kinds(tmp_path: Path) -> None:
+    images = read(tmp_path, f'images.default = "debian-12"\n{PC}').images
+    assert images.default == {Kind.QEMU: "debian-12", Kind.OPENVZ: "debian-12"}
+
+
+IMAGES_WRONG = """[images]
+default = { qemu = "debian-12", openvs = "micro" }
+"a b" = "micro"
+"A" = "../x"
+"B" = "nbd://h/x"
+ubuntu-12.04 = "micro"
+"C" = 5
+"""
+
+IMAGES_SAID = """\
+site.toml:2: images.default.openvs: this key is not known (did you mean openvz?)
+site.toml:3: images.a b: no file can ask for this (write the name or URL as files have it, without spaces)
+site.toml:4: images.A: an image is expected: '../x' cannot name an image (paths begin with /)
+site.toml:5: images.B: an image is expected: 'nbd://h/x': images are not fetched by nbd (known: http, https, file)
+site.toml:6: images.ubuntu-12: an image is expected, not a table (put names with dots in quotes: "ubuntu-12.04-x86" = "debian-12")
+site.toml:7: images.C: an image is expected, not 5 (write its name, URL or path in quotes: "debian-12")
+"""  # noqa: E501 - messages as they are printed
+
+
+def test_all_mistakes_about_images_are_told_at_once(tmp_path: Path) -> None:
+    assert said(tmp_path, IMAGES_WRONG + PC) == IMAGES_SAID
+
+
 def test_what_a_file_leaves_out_is_the_default(tmp_path: Path) -> None:
     assert read(tmp_path, '[[pnodes]]\ntype = "pc"\n') == Site(
         name="site", pnode_types=(PnodeType(name="pc", count=1),)
@@ -259,6 +314,13 @@ def test_what_cannot_be_read_is_a_clear_error(tmp_path: Path, what: str) -> None
         "kinds.qemu.memory = '9999999999TiB'",
         "kinds.qemu.disk = 2020-01-01",
         "kinds.qemu.image = 'x'",
+        "images = 'debian-12'",
+        "images.default = 3",
+        "images.default = 'a b'",
+        "images.default = { process = 'micro' }",
+        "images.default = { qemu = 'ftp://h/i' }",
+        "images.FBSD = 'images/x.img'",
+        "images.FBSD = ['micro']",
     ],
 )
 def test_a_wrong_value_is_told_with_its_line(tmp_path: Path, line: str) -> None:

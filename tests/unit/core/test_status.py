@@ -9,17 +9,28 @@ import pytest
 from benito.errors import ExperimentMissing
 from benito.names import ExperimentId
 from benito.serve import Limits, answer, serve
-from benito.status import BootStatus, NodeStatus, parse_report
+from benito.status import BootStatus, Ending, EndWord, NodeStatus, StartState, parse_report
+
+BOOTED = BootStatus.BOOTED
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", NodeStatus(boot=BootStatus.RUNNING)),
-        ("booted\n", NodeStatus(boot=BootStatus.BOOTED)),
-        ("booted\nstart_command 3 0.5\n", NodeStatus(boot=BootStatus.BOOTED, exit_code=3, start_seconds=0.5)),
-        ("booted\nstart_command 3 1\nbooted\n", NodeStatus(boot=BootStatus.BOOTED)),
-        ("booted\nstart_command x y\n\x1b[2J\0\nnoise", NodeStatus(boot=BootStatus.BOOTED)),
+        ("booted\n", NodeStatus(boot=BOOTED)),
+        ("booted\nstart_command waiting\n", NodeStatus(boot=BOOTED, start=StartState.WAITING)),
+        ("booted\nstart_command waiting\nstart_command running\n", NodeStatus(boot=BOOTED, start=StartState.RUNNING)),
+        (
+            "booted\nstart_command running\nstart_command 3 0.5\n",
+            NodeStatus(boot=BOOTED, exit_code=3, start_seconds=0.5, start=StartState.ENDED),
+        ),
+        ("booted\nstart_command 3 1\nstart_command running\n", NodeStatus(boot=BOOTED, start=StartState.RUNNING)),
+        ("booted\nstart_command 3 1\nbooted\n", NodeStatus(boot=BOOTED)),
+        ("booted\nended poweroff 0\n", NodeStatus(boot=BOOTED, ended=Ending(word=EndWord.POWEROFF, exit_code=0))),
+        ("ended failed 1\n", NodeStatus(boot=BootStatus.RUNNING, ended=Ending(word=EndWord.FAILED, exit_code=1))),
+        ("booted\nended reboot 0\nbooted\n", NodeStatus(boot=BOOTED)),
+        ("booted\nstart_command x y\nended now 0\nended reboot -1\n\x1b[2J\0\nnoise", NodeStatus(boot=BOOTED)),
     ],
 )
 def test_the_last_word_of_a_node_counts(text: str, expected: NodeStatus) -> None:

@@ -16,13 +16,14 @@ def found(monkeypatch: pytest.MonkeyPatch, *, answers: bool, qemu: bool, kvm: bo
     monkeypatch.setattr(Libvirt, "check", check)
     monkeypatch.setattr(checkup, "find_program", lambda name: name if qemu else None)
     monkeypatch.setattr(checkup, "kvm_works", lambda: kvm)
+    monkeypatch.setattr(checkup, "limit_findings", lambda: [Finding(subject="limits", verdict=Verdict.OK, said="")])
     return {finding.subject: finding for finding in checkup.checkup()}
 
 
 def test_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     good = found(monkeypatch, answers=True, qemu=True, kvm=True)
     assert {finding.verdict for finding in good.values()} == {Verdict.OK}
-    assert set(good) == {"libvirt qemu:///system", "libvirt lxc:///system", "KVM"}
+    assert set(good) == {"libvirt qemu:///system", "libvirt lxc:///system", "KVM", "limits"}
 
 
 def test_each_driver_of_libvirt_that_is_away_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

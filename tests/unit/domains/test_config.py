@@ -1,19 +1,25 @@
 """The texts that a node finds in /var/benito/config."""
 
 import subprocess
+import time
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from nodeplans import node_plan, pnode_plan
 
+from benito.nodesettings import Limits
 from benito_domains.config import (
+    SECTOR_BYTES,
+    WAITING_SECTOR,
     NodeKeys,
     config_files,
     environment_text,
     inner_argv,
     interfaces_text,
     link_local_address,
+    released_sector,
+    released_text,
 )
 
 KEYS = NodeKeys(host_key=b"secret", authorized_keys="ssh-ed25519 AAAA me\n")
@@ -100,3 +106,40 @@ def test_the_callers_environment_stays_outside(monkeypatch) -> None:  # type: ig
 
 def test_a_link_local_address_is_the_macs_eui64() -> None:
     assert str(link_local_address("02:be:43:2d:89:e2")) == "fe80::be:43ff:fe2d:89e2"
+
+
+def test_a_container_is_told_how_many_processes_it_may_have() -> None:
+    assert config_files(pnode_plan(), node_plan(), None)["pids"].data == b"4096\n"
+    assert config_files(pnode_plan(), node_plan(limits=Limits(pids=77)), None)["pids"].data == b"77\n"
+
+
+def test_machines_made_of_one_disk_have_ids_of_their_own() -> None:
+    assert config_files(pnode_plan(), node_plan(), None)["machine_id"].data == b"6f0d4c1e000050008000000000000001\n"
+
+
+def test_with_the_kit_nothing_of_the_image_is_needed_to_run_a_command() -> None:
+    argv = inner_argv(["ls", "-l"], terminal=False, kit=True)
+    assert argv[:3] == ["/usr/lib/benito/busybox", "env", "-i"]
+    assert argv[-3:] == ["/usr/lib/benito/run", "ls", "-l"]
+    assert not [word for word in argv if "/bin/sh" in word and "/usr/lib/benito" not in word]
+
+
+def test_released_means_at_once_or_at_an_uptime_that_pnode_and_node_share() -> None:
+    assert released_text(None) == b"released\n"
+    word, at, uptime = released_text(time.time() + 5).split()
+    assert (word, at) == (b"released", b"at")
+    assert abs(float(uptime) - time.clock_gettime(time.CLOCK_BOOTTIME) - 5) < 1
+
+
+def test_a_machine_is_told_how_long_it_is_until_the_moment() -> None:
+    word, how, milliseconds = released_sector(time.time() + 5).rstrip(b"\0").split()
+    assert (word, how) == (b"released", b"in")
+    assert 4000 < int(milliseconds) <= 5000
+    assert released_sector(time.time() - 5).startswith(b"released in 0\n\0")
+
+
+def test_what_a_machine_is_told_is_a_sector() -> None:
+    told = [WAITING_SECTOR, released_sector(None), released_sector(time.time() + 1e6)]
+    assert [len(sector) for sector in told] == [SECTOR_BYTES] * 3
+    assert told[0].startswith(b"waiting\n\0")
+    assert told[1].startswith(b"released\n\0")

@@ -71,7 +71,7 @@ def test_a_folder_that_would_end_a_mount_option_is_refused(tmp_path: Path, monke
     folder = tmp_path / "a,upperdir=etc"
     folder.mkdir()
     with pytest.raises(HypervisorError, match="comma"):
-        mount_root(tmp_path, folder, 0)
+        mount_root(tmp_path, folder, 0, tmp_path / "copy")
 
 
 def test_a_cgroup_belongs_to_the_domain_that_it_names(tmp_path: Path) -> None:

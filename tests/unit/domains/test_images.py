@@ -1,4 +1,4 @@
-"""Archives, kernels and the store of images, without a network."""
+"""Archives and kernels, without a network."""
 
 import gzip
 import os
@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from benito.errors import HypervisorError
-from benito.paths import StatePaths
-from benito_domains.images import cpio, kernel, store
-from benito_domains.images.store import build_micro, find_image
+from benito_domains.images import cpio, kernel
 
 
 def tree(folder: Path) -> Path:
@@ -86,42 +84,6 @@ def test_modules_that_need_each_other_do_not_hang(tmp_path: Path) -> None:
     for name, needs in {"a": "b", "b": "a"}.items():
         (tmp_path / "kernel" / f"{name}.ko.gz").write_bytes(gzip.compress(module(name, needs)))
     assert set(kernel.modules_in_order(tmp_path, ["a"])) == {"a", "b"}
-
-
-def test_an_unknown_image_is_refused_with_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(HypervisorError, match="no image 'ubuntu'") as caught:
-        find_image(StatePaths(tmp_path), "ubuntu")
-    assert "micro" in (caught.value.hint or "")
-
-
-def test_a_changed_builder_makes_another_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = find_image(StatePaths(tmp_path), "micro")
-    monkeypatch.setattr(store, "_SOURCES", store._SOURCES[:-1])
-    assert find_image(StatePaths(tmp_path), "micro").tree != before.tree
-
-
-def test_what_a_killed_build_left_is_removed_and_an_image_is_built_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built: list[Path] = []
-    monkeypatch.setattr(store.rootfs, "build_tree", built.append)
-    paths = StatePaths(tmp_path)
-    (paths.images / ".building-old/root").mkdir(parents=True)
-    first, second = build_micro(paths), build_micro(paths)
-    assert first == second
-    assert len(built) == 1
-    assert not (paths.images / ".building-old").exists()
-
-
-def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_root: Path) -> None:
-        raise HypervisorError("no space")
-
-    monkeypatch.setattr(store.rootfs, "build_tree", fail)
-    paths = StatePaths(tmp_path)
-    with pytest.raises(HypervisorError):
-        build_micro(paths)
-    assert [path.name for path in paths.images.iterdir()] == [".lock"]
 
 
 def test_a_kernel_that_apt_does_not_know_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Called by cloud-init at every boot of an imported image, with the image's own shell, once the seed's kit stands in
+# /run/benito/kit: from here on the image is like any other.
+kit=/usr/lib/benito
+mkdir -p $kit
+mount --bind /run/benito/kit $kit
+exec $kit/service cloud

@@ -1,0 +1,105 @@
+"""The NoCloud seed of imported images: what cloud-init reads, and an ISO image that others read, too."""
+
+import io
+import json
+import subprocess
+import tarfile
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pycdlib
+import pytest
+from nodeplans import node_plan
+
+from benito.plan import RoutePlan
+from benito_domains.seed import SEED_LABEL, seed_files, seed_image
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Path:
+    folder = tmp_path / "kit"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "init").write_text("#!x\n")
+    (folder / "init").chmod(0o755)
+    (folder / "lib/ld.so").write_bytes(bytes(100_000))
+    (folder / "link").symlink_to("init")
+    return folder
+
+
+def network(**changes: object) -> dict[str, dict[str, object]]:
+    parsed = json.loads(seed_files(node_plan(**changes))["network-config"])
+    assert parsed["version"] == 2
+    ethernets: dict[str, dict[str, object]] = parsed["ethernets"]
+    return ethernets
+
+
+def instance(**changes: object) -> str:
+    node = node_plan(**changes)
+    return str(json.loads(seed_files(node)["meta-data"])["instance-id"])
+
+
+def test_the_volume_is_one_that_cloud_init_finds(kit: Path, tmp_path: Path) -> None:
+    (tmp_path / "seed.iso").write_bytes(seed_image(node_plan(), kit))
+    words = ["blkid", "--output", "value", "--match-tag", "LABEL", str(tmp_path / "seed.iso")]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == SEED_LABEL == "cidata"
+
+
+def test_each_file_is_there_by_its_name(kit: Path) -> None:
+    iso = pycdlib.PyCdlib()
+    iso.open_fp(io.BytesIO(seed_image(node_plan(), kit)))
+    for name, data in seed_files(node_plan()).items():
+        for path in ({"joliet_path": f"/{name}"}, {"rr_path": f"/{name}"}):
+            read = io.BytesIO()
+            iso.get_file_from_iso_fp(read, **path)
+            assert read.getvalue() == data
+    packed = io.BytesIO()
+    iso.get_file_from_iso_fp(packed, rr_path="/kit.tar")
+    packed.seek(0)
+    with tarfile.open(fileobj=packed) as tar:
+        assert sorted(tar.getnames()) == ["init", "lib", "lib/ld.so", "link"]
+        assert tar.getmember("init").mode & 0o111 == 0o111
+        assert {member.uid for member in tar} == {0}
+
+
+def test_every_interface_is_named_by_its_mac_and_asks_nobody() -> None:
+    found = network()
+    assert {name: one["match"] for name, one in found.items()} == {
+        "eth0": {"macaddress": "02:be:00:00:00:01"},
+        "eth1": {"macaddress": "02:be:00:00:00:02"},
+        "ctl0": {"macaddress": "02:be:00:00:00:03"},
+    }
+    for name, one in found.items():
+        assert one["set-name"] == name
+        assert (one["dhcp4"], one["dhcp6"], one["accept-ra"], one["link-local"]) == (False, False, False, ["ipv6"])
+
+
+def test_addresses_and_routes_stand_with_their_interfaces() -> None:
+    routes = (
+        RoutePlan(destination=IPv4Network("10.0.2.0/24"), via=IPv4Address("10.0.0.2")),
+        RoutePlan(destination=IPv4Network("10.0.3.0/24"), via=IPv4Address("10.0.1.2")),
+    )
+    found = network(routes=routes)
+    assert found["eth0"]["addresses"] == ["10.0.0.1/24"]
+    assert found["eth0"]["routes"] == [{"to": "10.0.2.0/24", "via": "10.0.0.2"}]
+    assert found["eth1"]["routes"] == [{"to": "10.0.3.0/24", "via": "10.0.1.2"}]
+    assert found["eth0"]["mtu"] == 1500
+    assert "addresses" not in found["ctl0"]
+
+
+@pytest.mark.parametrize(("changes", "last"), [({}, "ctl0"), ({"control": None}, "eth1")])
+def test_the_start_waits_for_one_interface_only(changes: dict[str, object], last: str) -> None:
+    found = network(**changes)
+    assert [name for name, one in found.items() if not one.get("optional")] == [last]
+
+
+def test_only_another_network_makes_another_instance() -> None:
+    assert instance() == instance(start_command="other")
+    assert instance() != instance(control=None)
+
+
+def test_user_data_starts_the_kit_at_every_boot() -> None:
+    first, _, rest = seed_files(node_plan())["user-data"].decode().partition("\n")
+    assert first == "#cloud-config"
+    (command,) = json.loads(rest)["bootcmd"]
+    assert command[:2] == ["sh", "-c"]
+    assert subprocess.run(["sh", "-n", "-c", command[2]], check=False).returncode == 0
