@@ -64,7 +64,7 @@ def run_at_most(
 ) -> bytes:
     """`run` for a program that may print without end: it is killed once it has printed `most_bytes`, which is no fault.
 
-    Raises `error` as `run` does.
+    Raises `error` as `run` does; its text has the program's name only.
     """
     words = [str(word) for word in argv]
     until = time.monotonic() + seconds
@@ -82,7 +82,7 @@ def run_at_most(
             while selector.get_map() and len(printed) < most_bytes:
                 ready = selector.select(max(0.0, until - time.monotonic()))
                 if not ready:
-                    raise error(f"`{shlex.join(words)}` did not end within {seconds:g} s", hint=hint)
+                    raise error(f"`{words[0]}` did not end within {seconds:g} s", hint=hint)
                 for key, _ in ready:
                     data = os.read(key.fd, _PIECE_BYTES)
                     if not data:
@@ -95,12 +95,12 @@ def run_at_most(
                 return bytes(printed[:most_bytes])
             code = process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired as late:
-            raise error(f"`{shlex.join(words)}` did not end within {seconds:g} s", hint=hint) from late
+            raise error(f"`{words[0]}` did not end within {seconds:g} s", hint=hint) from late
         finally:
             process.kill()
     if code != 0:
         said = (complaint or bytes(printed)).decode(errors="replace").strip()
-        raise error(f"`{shlex.join(words)}` failed with exit code {code}: {said[-_COMPLAINT_BYTES:]}", hint=hint)
+        raise error(f"`{words[0]}` failed with exit code {code}: {said[-_COMPLAINT_BYTES:]}", hint=hint)
     return bytes(printed)
 
 

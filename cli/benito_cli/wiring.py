@@ -24,6 +24,7 @@ from benito_domains.images.saving import save_node
 from benito_domains.images.store import ImageStore
 from benito_domains.images.upkeep import ImageKeeper, ImageRecord, import_order
 from benito_domains.lxc import LxcDriver
+from benito_domains.openvz import OpenVzDriver, openvz_works
 from benito_domains.process import ProcessDriver
 from benito_domains.qemu import QemuDriver
 from benito_domains.schema import SCHEMA
@@ -55,10 +56,12 @@ def local_controller() -> Controller:
     """The controller of this machine's experiments. Raises UsageError without root."""
     _require_root()
     paths = StatePaths.from_environment()
+    # The kind's own hypervisor where this is its kernel.
+    openvz = OpenVzDriver(paths) if openvz_works() is None else LxcDriver(paths)
     manager = NodeManager(
         paths,
         KernelLinkDriver(),
-        {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: LxcDriver(paths), Kind.QEMU: QemuDriver(paths)},
+        {Kind.PROCESS: ProcessDriver(paths), Kind.OPENVZ: openvz, Kind.QEMU: QemuDriver(paths)},
     )
     return Controller(paths, Store(paths.store), LocalTestbed(manager), _watchman(paths))
 

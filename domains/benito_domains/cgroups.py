@@ -66,13 +66,20 @@ class Cgroups:
 
     controllers: Mapping[str, Hierarchy] = field(default_factory=dict)
 
+    def hierarchy(self, controller: str) -> Hierarchy:
+        """Where a controller is. Raises HypervisorError where it is not."""
+        found = self.controllers.get(controller)
+        if found is None:
+            raise HypervisorError(f"the kernel offers no cgroup controller {controller!r}", hint=_HINT)
+        return found
+
     def make(self, name: str, bounds: Bounds) -> None:
         """Makes the group and bounds it. The same again, or with other bounds, changes what is there.
 
         Raises HypervisorError where the kernel lacks something for it.
         """
         for controller in bounds.controllers():
-            found = self._find(controller)
+            found = self.hierarchy(controller)
             group = _made(found, name, controller)
             for file, value in _values(controller, found.version, bounds):
                 _write_value(group, file, value)
@@ -126,12 +133,6 @@ class Cgroups:
             finally:
                 self.remove([name])
         return refused
-
-    def _find(self, controller: str) -> Hierarchy:
-        found = self.controllers.get(controller)
-        if found is None:
-            raise HypervisorError(f"the kernel offers no cgroup controller {controller!r}", hint=_HINT)
-        return found
 
     def _roots(self) -> list[Path]:
         return list(dict.fromkeys(hierarchy.root for hierarchy in self.controllers.values()))

@@ -6,13 +6,14 @@ from benito_domains.hypervisor import Libvirt
 from benito_domains.images.rootfs import find_program
 from benito_domains.kvm import QEMU, kvm_works
 from benito_domains.limits import limit_findings
+from benito_domains.openvz import openvz_works
 
 _KINDS = {"qemu:///system": "qemu", "lxc:///system": "openvz"}
 
 
 def checkup() -> list[Finding]:
     """Asks libvirt's drivers, and tries KVM where there is qemu, and limits."""
-    return [*(_libvirt(uri, kind) for uri, kind in _KINDS.items()), _kvm(), *limit_findings()]
+    return [*(_libvirt(uri, kind) for uri, kind in _KINDS.items()), _openvz(), _kvm(), *limit_findings()]
 
 
 def _libvirt(uri: str, kind: str) -> Finding:
@@ -29,6 +30,12 @@ def _libvirt(uri: str, kind: str) -> Finding:
     finally:
         libvirt.close()
     return Finding(subject=f"libvirt {uri}", verdict=Verdict.OK, said=f"answers: {kind} nodes can be made")
+
+
+def _openvz() -> Finding:
+    reason = openvz_works()
+    made = "OpenVZ's own containers" if reason is None else f"LXC domains: {reason}"
+    return Finding(subject="OpenVZ", verdict=Verdict.OK, said=f"openvz nodes are {made}")
 
 
 def _kvm() -> Finding:

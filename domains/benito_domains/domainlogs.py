@@ -90,8 +90,10 @@ def _read_below(folder: Path, parts: Sequence[str], offset: int, most_bytes: int
         return b""
     finally:
         os.close(directory)
-    with os.fdopen(handle, "rb", buffering=0):
+    try:
         return os.pread(handle, most_bytes, offset) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    finally:
+        os.close(handle)
 
 
 def _is_there(folder: Path, parts: Sequence[str], pid: int) -> bool:

@@ -278,8 +278,11 @@ class Libvirt:
             return True
 
 
+#: As far as libvirt knows: its LXC driver says so whatever became of a container's first process.
+SHUT_DOWN = "it shut itself down"
+
 _SHUTOFF_REASONS = {
-    libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "it shut itself down",
+    libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: SHUT_DOWN,
     libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "its domain was ended from outside",
     libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "its hypervisor's process was killed or crashed",
     libvirt.VIR_DOMAIN_SHUTOFF_SAVED: "its memory was saved and it was ended",

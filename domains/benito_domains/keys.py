@@ -1,7 +1,9 @@
 """ssh keys: one pair per experiment, with which Benito enters its nodes, and a host key per node."""
 
+import base64
 import os
 import shlex
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from benito_domains.config import NodeKeys, link_local_address
 from benito_domains.nodefiles import NodeFiles
 
 _KEY = "id_ed25519"
+_HOST_KEY_KIND, _HALF_BYTES = b"ssh-ed25519", 32
 _CONNECT_SECONDS = 10
 _ALIVE_SECONDS = 10
 
@@ -47,6 +50,38 @@ def make_keys(paths: StatePaths, experiment: ExperimentId, node: NodePlan, files
     if not (files.host_key.exists() and files.known_hosts.exists()):
         _make_host_key(node, files)
     return NodeKeys(host_key=files.host_key.read_bytes(), authorized_keys=public.read_text())
+
+
+def openssh_key(host_key: bytes) -> tuple[str, str]:
+    """A host key in dropbear's format as OpenSSH's server reads it: the private file, and the public line.
+
+    Raises HypervisorError for another kind of key than `make_keys` makes.
+    """
+    kind, rest = _take_string(host_key)
+    both, rest = _take_string(rest)
+    if kind != _HOST_KEY_KIND or len(both) != 2 * _HALF_BYTES or rest:
+        raise HypervisorError("a node's host key is not of the kind that Benito makes")
+    public = _string(kind) + _string(both[_HALF_BYTES:])
+    # Unencrypted, so that the two check numbers may be any; padded with 1, 2, 3 ... to blocks of eight.
+    private = bytes(8) + public + _string(both) + _string(b"")
+    private += bytes(range(1, 1 + -len(private) % 8))
+    whole = b"openssh-key-v1\0" + _string(b"none") * 2 + _string(b"") + _number(1) + _string(public) + _string(private)
+    lines = textwrap.wrap(base64.b64encode(whole).decode(), 70)
+    text = "\n".join(("-----BEGIN OPENSSH PRIVATE KEY-----", *lines, "-----END OPENSSH PRIVATE KEY-----", ""))
+    return text, f"{kind.decode()} {base64.b64encode(public).decode()}"
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(4)
+
+
+def _string(value: bytes) -> bytes:
+    return _number(len(value)) + value
+
+
+def _take_string(data: bytes) -> tuple[bytes, bytes]:
+    size = int.from_bytes(data[:4])
+    return data[4 : 4 + size], data[4 + size :]
 
 
 def ssh_argv(

@@ -1,8 +1,8 @@
 """Nodes of kind openvz on a kernel of OpenVZ's: containers by libvirt's own OpenVZ driver and vzctl.
 
 That driver runs in our process, reads all containers when it is opened and is told of no change: each call opens it
-anew. Facts of libvirt 9.0 (src/openvz): to undefine a domain it runs `vzctl start destroy`, which vzctl refuses, and to
-create one of a template it hands over an address instead of the name. So roots are folders, and vzctl removes.
+anew. Facts of libvirt 9.0, seen: to undefine a domain it runs `vzctl start destroy`, which vzctl refuses; to create one
+of a template it hands over bytes of its own memory as the template's name. So roots are folders, and vzctl removes.
 """
 
 import shlex
@@ -22,6 +22,7 @@ from benito.seams import Lack, NodeLog, Progress, quiet
 from benito.status import BootStatus, NodeStatus
 from benito_domains.checks import program_lacks, root_lacks
 from benito_domains.config import KIT_INSIDE, config_files, inner_argv
+from benito_domains.domainlogs import read_container_log
 from benito_domains.filewatch import watch_folders
 from benito_domains.hypervisor import Libvirt
 from benito_domains.images.image import Image
@@ -173,8 +174,6 @@ class OpenVzDriver:
 
     def read_log(self, plan: PnodePlan, node: NodePlan, log: NodeLog, offset: int, most_bytes: int) -> bytes:
         """From the container's own file system, whether it runs or not."""
-        from benito_domains.domainlogs import read_container_log  # noqa: PLC0415
-
         files = self._files(plan.experiment, node.name)
         return read_container_log(files, _private(files), log, offset, most_bytes)
 

@@ -131,7 +131,7 @@ class QemuDriver:
             )
         root = make_overlay(image.disk, files.root_disk, node.limits.disk_mib) if image.disk else None
         if image.boot is None:
-            files.write_seed(seed_image(node, build_kit(self._paths)))
+            files.write_seed(seed_image(node, keys, build_kit(self._paths)))
         places = MachineFiles(
             boot=image.boot,
             config_disk=files.disk,

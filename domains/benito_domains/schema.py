@@ -1,4 +1,4 @@
-"""libvirt's schema of domains, read once: libvirtd itself reads it anew for every domain, which takes 6 ms each time."""
+"""libvirt's schema of domains, read once: libvirtd reads it anew for every domain, which takes 6 ms each time."""
 
 import re
 import threading

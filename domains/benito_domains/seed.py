@@ -16,7 +16,8 @@ import pycdlib
 
 from benito.names import digest
 from benito.plan import NodePlan
-from benito_domains.config import CONTROL_INTERFACE
+from benito_domains.config import CONTROL_INTERFACE, NodeKeys
+from benito_domains.keys import openssh_key
 
 #: The volume's name, by which cloud-init finds it.
 SEED_LABEL = "cidata"
@@ -29,26 +30,30 @@ mount -o ro LABEL=cidata seed && tar -x -C kit -f seed/kit.tar && umount seed &&
 """
 
 
-def seed_image(node: NodePlan, kit: Path) -> bytes:
+def seed_image(node: NodePlan, keys: NodeKeys, kit: Path) -> bytes:
     """The ISO image of a node's seed with the kit of that folder. The same node and kit give the same settings."""
-    return _iso({**seed_files(node), _KIT: _kit_tar(kit)})
+    return _iso({**seed_files(node, keys), _KIT: _kit_tar(kit)})
 
 
-def seed_files(node: NodePlan) -> Mapping[str, bytes]:
-    """cloud-init's three files. A changed network makes another instance, since only that is set up anew."""
+def seed_files(node: NodePlan, keys: NodeKeys) -> Mapping[str, bytes]:
+    """cloud-init's three files. A changed network makes another instance, since only then it is set up anew.
+
+    The image's own sshd has the node's host key, too.
+    """
+    private, public = openssh_key(keys.host_key)
+    user = {**_USER_DATA, "ssh_keys": {"ed25519_private": private, "ed25519_public": public}}
     network = json.dumps(_network(node), indent=1, sort_keys=True)
     meta = {"instance-id": f"{node.uuid}-{digest(network).hex()[:8]}", "local-hostname": node.name}
     return {
         "meta-data": json.dumps(meta, indent=1).encode(),
         "network-config": network.encode(),
-        "user-data": f"#cloud-config\n{json.dumps(_USER_DATA, indent=1)}\n".encode(),
+        "user-data": f"#cloud-config\n{json.dumps(user, indent=1)}\n".encode(),
     }
 
 
-_USER_DATA = {
+_USER_DATA: Mapping[str, object] = {
     "bootcmd": [["sh", "-c", _START]],
     "manage_etc_hosts": False,
-    "ssh_genkeytypes": ["ed25519"],  # an emulated machine makes an RSA key for half a minute
     # What else an image would do by cloud-init at a first boot needs an internet, or waits for somebody.
     "cloud_config_modules": [],
     "cloud_final_modules": [],

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from uuid import UUID
 
+from benito.model import Kind
 from benito.names import ExperimentId
 from benito.paths import StatePaths
 from benito.plan import NodePlan
 from benito.status import BootStatus, EndWord, NodeStatus, StartState
 from benito_domains.filewatch import follow_folders
-from benito_domains.hypervisor import Inactive, Libvirt
+from benito_domains.hypervisor import SHUT_DOWN, Inactive, Libvirt
 from benito_domains.nodefiles import NodeFiles
 
 _ENDINGS = {
@@ -52,6 +53,8 @@ def _dead(node: NodePlan, status: NodeStatus, why: Inactive, last_words: str | N
         if code is None:
             code = ended.exit_code
             start = start or (StartState.WAITING if node.start_command else None)
+    elif node.kind is Kind.OPENVZ and reason == SHUT_DOWN:
+        reason = "its first process was killed, or ended without a word"
     reason = f"{reason}; its last words: {last_words}" if last_words else reason
     return replace(status, boot=BootStatus.DEAD, reason=reason, exit_code=code, start=start, ended=ended)
 

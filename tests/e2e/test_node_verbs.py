@@ -85,7 +85,8 @@ def test_nodes_of_every_kind_are_stopped_started_rebuilt_and_looked_into(project
         said = logs(project, node)
         assert (said.stdout, said.stderr) == ("out\n", "err\n")
         assert "exit status 3" in logs(project, node, "--log", "--tail", "1").stdout
-    assert "benito" in logs(project, "vm", "--console").stdout.lower()
+    project.inside("kinds", "vm", "sh", "-c", "echo said on the console >/dev/console")
+    until(lambda: "said on the console" in logs(project, "vm", "--console").stdout)
     shown = terminal(project, "console", name, "box", wanted="#", keys="\x1d")
     assert "#" in shown
 

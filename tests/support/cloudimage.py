@@ -11,8 +11,9 @@ from pathlib import Path
 
 _MIB = 1 << 20
 _BOOT_AT_MIB, _ROOT_AT_MIB, _SIZE_MIB = 1, 64, 1200
+_KERNELS = {"amd64": "linux-image-cloud-amd64", "i386": "linux-image-686"}
 _PACKAGES = (
-    "cloud-init,linux-image-cloud-amd64,initramfs-tools,systemd-sysv,systemd-resolved,udev,dbus,netplan.io,"
+    "cloud-init,initramfs-tools,systemd-sysv,systemd-resolved,udev,dbus,netplan.io,"
     "iproute2,openssh-server,sudo,e2fsprogs,cloud-guest-utils,fdisk"
 )
 _MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
@@ -26,15 +27,17 @@ def mirror() -> str:
     return found[1]
 
 
-def build_cloud_image(folder: Path) -> Path:
-    """The raw image `cloud.img` in `folder`; made unless it is there."""
+def build_cloud_image(folder: Path, architecture: str = "amd64", release: str = "bookworm") -> Path:
+    """The raw image `cloud.img` in `folder`; made unless it is there. `architecture` is Debian's word."""
     image = folder / "cloud.img"
     if image.exists():
         return image
     tree = folder / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    options = ("--mode=root", "--variant=minbase", f"--include={_PACKAGES}", _SMALL, _GENERAL)
-    _run("mmdebstrap", *options, "bookworm", tree, mirror())
+    packages = f"--include={_KERNELS[architecture]},{_PACKAGES}"
+    # The one check that is left out is whether this processor can run i386, which it can.
+    options = ("--mode=root", "--variant=minbase", f"--architectures={architecture}", "--skip=check/qemu")
+    _run("mmdebstrap", *options, packages, _SMALL, _GENERAL, release, tree, mirror())
     scratch = folder / "cloud.img.part"
     with scratch.open("wb") as file:
         file.truncate(_SIZE_MIB * _MIB)

@@ -4,4 +4,7 @@
 kit=/usr/lib/benito
 mkdir -p $kit
 mount --bind /run/benito/kit $kit
-exec $kit/service cloud
+if $kit/busybox true 2>/dev/null; then
+    exec $kit/service cloud
+fi
+exec sh $kit/service cloud # of another processor than the kit's

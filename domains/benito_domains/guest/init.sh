@@ -44,11 +44,11 @@ unpack_tarfiles
 say_booted
 run_start_command &
 
-shell=/bin/sh
-[ -x $shell ] || shell=$kit/applets/sh
+login=/bin/sh
+[ -x $login ] || login=$kit/applets/sh
 # Somebody at the console gets a shell, once a line is entered.
 while :; do
-    read -r _ && setsid -c $shell -l
+    read -r _ && setsid -c $login -l
     sleep 1
 done <$console >$console 2>&1 &
 

@@ -1,9 +1,20 @@
 # Functions of the guest's scripts, which source this file. Their shell is the kit's busybox, in which every program's
 # name without a slash is busybox's own: nothing of the image is run unless its path is written out.
+#
+# A processor of another kind than the pnode's cannot run the kit's programs. Only an imported disk can be for such a
+# one; it has a shell, `ip` and sshd of its own, which do then.
 kit=/usr/lib/benito
 base=/var/benito
 config=$base/config log=$base/log
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$kit/applets HOME=/root
+if [ -n "$foreign" ]; then
+    shell=/bin/sh ip=ip
+    pause() { sleep "$1"; }
+else
+    shell="$kit/busybox sh" ip=$kit/ip
+    # Sleeps without a process of its own.
+    pause() { read -r -t "$1" _ <&8; } # SECONDS
+fi
 
 # --- devices of a virtual machine --------------------------------------------------------------------------------
 
@@ -45,12 +56,12 @@ make_folders() {
     [ -e /var/containers ] || ln -s benito /var/containers
     [ -s /etc/passwd ] && return
     # A tree without users: ssh needs one.
-    shell=/bin/sh
-    [ -x $shell ] || shell=$kit/applets/sh
+    login=/bin/sh
+    [ -x $login ] || login=$kit/applets/sh
     chmod 1777 /tmp /var/tmp
-    echo "root:*:0:0:root:/root:$shell" >/etc/passwd
+    echo "root:*:0:0:root:/root:$login" >/etc/passwd
     echo "root:x:0:" >/etc/group
-    echo "$shell" >/etc/shells
+    echo "$login" >/etc/shells
 }
 
 # Replaced rather than written to: what stands there may be a link to somewhere else.
@@ -105,7 +116,7 @@ link set dev $device name bnt$count
         second="${second}route replace $destination via $via
 "
     done <"$config/routes"
-    printf 'link set dev lo up\n%s%s' "$first" "$second" | $kit/ip -force -batch -
+    printf 'link set dev lo up\n%s%s' "$first" "$second" | $ip -force -batch -
     echo 1 >/proc/sys/net/ipv4/ip_forward
 }
 
@@ -123,8 +134,8 @@ set_up_keys() {
 
 # Only on the control network: what is on the experiment's own networks is the experimenter's.
 start_sshd() {
-    [ -s "$config/host_key" ] || return
-    address=$($kit/ip -6 -oneline address show dev ctl0 scope link | while read -r _ _ _ address _; do echo "${address%/*}"; done)
+    [ -s "$config/host_key" ] && [ -z "$foreign" ] || return
+    address=$($ip -6 -oneline address show dev ctl0 scope link | while read -r _ _ _ address _; do echo "${address%/*}"; done)
     [ -n "$address" ] && $kit/dropbear -s -r "$config/host_key" -p "[$address%ctl0]:22"
 }
 
@@ -171,11 +182,6 @@ open_tarfile() { # of the line just read
 }
 
 # --- the word that the links are plugged --------------------------------------------------------------------------
-
-# Sleeps without a process of its own.
-pause() { # SECONDS
-    read -r -t "$1" _ <&8
-}
 
 # Returns when the start command may begin.
 wait_released() {
@@ -227,5 +233,5 @@ say_booted() {
 run_start_command() {
     [ -s "$config/start_command" ] || return
     wait_released
-    exec $kit/busybox sh $kit/start "$config" "$log" "$report"
+    exec $shell $kit/start "$config" "$log" "$report"
 }

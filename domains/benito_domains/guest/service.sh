@@ -3,8 +3,10 @@
 #
 # `prepare` runs before the system does, `cloud` is its counterpart where cloud-init calls (cloud.sh). Both leave units
 # in /run for systemd, which then calls `setup` early, `start` when the system is up, and `stop` when it goes down.
+/usr/lib/benito/busybox true 2>/dev/null || foreign=1
 . /usr/lib/benito/lib.sh
 units=/run/systemd/system
+service="$shell $kit/service"
 
 # What else could rename, address or wait for the interfaces, all of which are Benito's, is out of the way until the
 # next boot; so is what asks questions on the console.
@@ -36,8 +38,8 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=$kit/service setup
-ExecStop=$kit/service stop
+ExecStart=$service setup
+ExecStop=$service stop
 TasksMax=infinity
 EOF
     cat >$units/benito-start.service <<EOF
@@ -47,7 +49,7 @@ After=benito.service multi-user.target
 [Service]
 Type=simple
 RemainAfterExit=yes
-ExecStart=$kit/service start
+ExecStart=$service start
 TasksMax=infinity
 EOF
     ln -sf ../benito.service $units/basic.target.wants/benito.service
@@ -92,8 +94,8 @@ case $1 in
             systemctl daemon-reload
             systemctl start --no-block benito.service benito-start.service
         else
-            "$0" setup
-            setsid "$0" start </dev/null >/dev/null 2>&1 &
+            $service setup
+            setsid $service start </dev/null >/dev/null 2>&1 &
         fi
         ;;
     setup)

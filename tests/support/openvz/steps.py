@@ -15,6 +15,7 @@ from benito.model import Kind
 from benito.nodesettings import Limits
 from benito.paths import StatePaths
 from benito.plan import PnodePlan, TemplatePlan
+from benito.seams import NodeLog
 from benito_domains.openvz import OpenVzDriver, openvz_works
 
 ALPHA = node_plan(limits=Limits(cpu_percent=50, pids=200))
@@ -33,6 +34,7 @@ def main(state: str, verb: str, *words: str) -> object:
         "prepare": lambda: driver.prepare(PLAN, nodes),
         "observe": lambda: _seen(driver),
         "destroy": lambda: driver.destroy(EXPERIMENT, nodes or None),
+        "log": lambda: driver.read_log(PLAN, nodes[0], NodeLog.OUT, 0, 100).decode(),
         "argv": lambda: driver.argv(PLAN, nodes[0], given, terminal=False),
     }
     if verb in verbs:

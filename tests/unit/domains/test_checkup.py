@@ -23,7 +23,7 @@ def found(monkeypatch: pytest.MonkeyPatch, *, answers: bool, qemu: bool, kvm: bo
 def test_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     good = found(monkeypatch, answers=True, qemu=True, kvm=True)
     assert {finding.verdict for finding in good.values()} == {Verdict.OK}
-    assert set(good) == {"libvirt qemu:///system", "libvirt lxc:///system", "KVM", "limits"}
+    assert set(good) == {"libvirt qemu:///system", "libvirt lxc:///system", "OpenVZ", "KVM", "limits"}
 
 
 def test_each_driver_of_libvirt_that_is_away_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +32,19 @@ def test_each_driver_of_libvirt_that_is_away_is_a_problem(monkeypatch: pytest.Mo
         finding = away[f"libvirt {uri}"]
         assert (finding.verdict, finding.hint) == (Verdict.PROBLEM, "start libvirtd")
         assert f"no {kind} nodes ({uri}: nobody is there)" in finding.said
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (None, "openvz nodes are OpenVZ's own containers"),
+        ("no such kernel", "openvz nodes are LXC domains: no such kernel"),
+    ],
+)
+def test_what_openvz_nodes_are_is_said(monkeypatch: pytest.MonkeyPatch, reason: str | None, said: str) -> None:
+    monkeypatch.setattr(checkup, "openvz_works", lambda: reason)
+    finding = found(monkeypatch, answers=True, qemu=True, kvm=True)["OpenVZ"]
+    assert (finding.verdict, finding.said) == (Verdict.OK, said)
 
 
 @pytest.mark.parametrize(("qemu", "verdict"), [(True, Verdict.NOTE), (False, Verdict.PROBLEM)])

@@ -105,3 +105,24 @@ def test_all_are_done_even_when_one_fails() -> None:
     with pytest.raises(HypervisorError, match="one"):
         in_parallel(work, range(4))
     assert sorted(done) == [0, 1, 2, 3]
+
+
+def test_all_that_failed_is_told_and_each_only_once() -> None:
+    def work(number: int) -> None:
+        if number % 2:
+            raise HypervisorError(f"number {number % 4}", hint="look at it")
+
+    with pytest.raises(HypervisorError) as caught:
+        in_parallel(work, range(8))
+    assert caught.value.message == "number 1\nnumber 3"
+    assert caught.value.hint == "look at it"
+
+
+def test_a_fault_is_not_taken_for_an_error_of_a_hypervisor() -> None:
+    def work(number: int) -> None:
+        if number == 0:
+            raise HypervisorError("expected")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        in_parallel(work, range(2))

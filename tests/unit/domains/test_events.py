@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from benito.errors import HypervisorError
-from benito_domains.hypervisor import UNDEFINE_ALL, Libvirt
+from benito_domains.hypervisor import Libvirt
 
 SECONDS = 60
 XML = """<domain type="test"><name>{name}</name><uuid>{uuid}</uuid><memory unit="MiB">8</memory>
@@ -31,7 +31,8 @@ def domain(libvirt: Libvirt) -> Iterator[tuple[str, UUID]]:
     libvirt.define(name, XML.format(name=name, uuid=uuid))
     yield name, uuid
     libvirt.stop(name, uuid)
-    libvirt.undefine(name, uuid, UNDEFINE_ALL)
+    libvirt.forget_save(name, uuid)
+    libvirt.undefine(name, uuid)
 
 
 def test_that_a_domain_begins_and_ends_is_told(libvirt: Libvirt, domain: tuple[str, UUID]) -> None:

@@ -1,10 +1,13 @@
 """What a plan's limits become, and what is asked of the machine for them."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from nodeplans import node_plan
 
+from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.nodesettings import Limits
 from benito.policy import PIDS
@@ -97,3 +100,21 @@ def test_a_containers_root_cannot_lift_its_limits(tmp_path: Path, monkeypatch: p
     assert owners == {"memory.max": 0, "pids.max": 0}
     for above in (tmp_path, tmp_path / "machine"):
         assert (above / "cgroup.subtree_control").read_text() == "+pids"
+
+
+def test_a_usual_limit_that_cannot_be_had_holds_nobody_up(nothing: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PIDS", {Kind.OPENVZ: 4096, Kind.PROCESS: 4096})
+    usual = node_plan(kind=Kind.PROCESS, memory_mib=0, limits=Limits(pids=4096))
+    asked = node_plan(kind=Kind.PROCESS, memory_mib=0, limits=Limits(pids=99))
+    assert limits.entrances(node_experiment(), usual) == []
+    limits.limit_pids(os.getpid(), node_experiment(), "alpha", 4096)
+    with pytest.raises(HypervisorError, match="'pids'"):
+        limits.entrances(node_experiment(), asked)
+    with pytest.raises(HypervisorError, match="alpha cannot be bounded"):
+        limits.limit_pids(os.getpid(), node_experiment(), "alpha", 99)
+
+
+def test_a_container_that_has_ended_is_not_bounded(nothing: None) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    limits.limit_pids(ended.pid, node_experiment(), "alpha", 99)

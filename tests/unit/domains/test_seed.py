@@ -11,8 +11,18 @@ import pycdlib
 import pytest
 from nodeplans import node_plan
 
+from benito.errors import HypervisorError
 from benito.plan import RoutePlan
+from benito_domains.config import NodeKeys
+from benito_domains.keys import openssh_key
 from benito_domains.seed import SEED_LABEL, seed_files, seed_image
+
+
+def _part(data: bytes) -> bytes:
+    return len(data).to_bytes(4) + data
+
+
+KEYS = NodeKeys(host_key=_part(b"ssh-ed25519") + _part(bytes(range(64))), authorized_keys="ssh-ed25519 AAAA me\n")
 
 
 @pytest.fixture
@@ -27,7 +37,7 @@ def kit(tmp_path: Path) -> Path:
 
 
 def network(**changes: object) -> dict[str, dict[str, object]]:
-    parsed = json.loads(seed_files(node_plan(**changes))["network-config"])
+    parsed = json.loads(seed_files(node_plan(**changes), KEYS)["network-config"])
     assert parsed["version"] == 2
     ethernets: dict[str, dict[str, object]] = parsed["ethernets"]
     return ethernets
@@ -35,19 +45,19 @@ def network(**changes: object) -> dict[str, dict[str, object]]:
 
 def instance(**changes: object) -> str:
     node = node_plan(**changes)
-    return str(json.loads(seed_files(node)["meta-data"])["instance-id"])
+    return str(json.loads(seed_files(node, KEYS)["meta-data"])["instance-id"])
 
 
 def test_the_volume_is_one_that_cloud_init_finds(kit: Path, tmp_path: Path) -> None:
-    (tmp_path / "seed.iso").write_bytes(seed_image(node_plan(), kit))
+    (tmp_path / "seed.iso").write_bytes(seed_image(node_plan(), KEYS, kit))
     words = ["blkid", "--output", "value", "--match-tag", "LABEL", str(tmp_path / "seed.iso")]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == SEED_LABEL == "cidata"
 
 
 def test_each_file_is_there_by_its_name(kit: Path) -> None:
     iso = pycdlib.PyCdlib()
-    iso.open_fp(io.BytesIO(seed_image(node_plan(), kit)))
-    for name, data in seed_files(node_plan()).items():
+    iso.open_fp(io.BytesIO(seed_image(node_plan(), KEYS, kit)))
+    for name, data in seed_files(node_plan(), KEYS).items():
         for path in ({"joliet_path": f"/{name}"}, {"rr_path": f"/{name}"}):
             read = io.BytesIO()
             iso.get_file_from_iso_fp(read, **path)
@@ -98,8 +108,35 @@ def test_only_another_network_makes_another_instance() -> None:
 
 
 def test_user_data_starts_the_kit_at_every_boot() -> None:
-    first, _, rest = seed_files(node_plan())["user-data"].decode().partition("\n")
+    first, _, rest = seed_files(node_plan(), KEYS)["user-data"].decode().partition("\n")
     assert first == "#cloud-config"
     (command,) = json.loads(rest)["bootcmd"]
     assert command[:2] == ["sh", "-c"]
     assert subprocess.run(["sh", "-n", "-c", command[2]], check=False).returncode == 0
+
+
+def test_the_images_own_sshd_has_the_nodes_host_key(tmp_path: Path) -> None:
+    said = subprocess.run(
+        ["dropbearkey", "-t", "ed25519", "-f", tmp_path / "key"], capture_output=True, text=True, check=True
+    ).stdout
+    (line,) = (line for line in said.splitlines() if line.startswith("ssh-ed25519 "))
+    private, public = openssh_key((tmp_path / "key").read_bytes())
+    assert line.split()[:2] == public.split()
+    (tmp_path / "openssh").write_text(private)
+    (tmp_path / "openssh").chmod(0o600)
+    read = subprocess.run(["ssh-keygen", "-y", "-f", tmp_path / "openssh"], capture_output=True, text=True, check=True)
+    assert read.stdout.split() == public.split()
+    # It signs, so that the private half is the right one, too.
+    (tmp_path / "text").write_text("text")
+    signing = ["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", tmp_path / "openssh", tmp_path / "text"]
+    subprocess.run(signing, capture_output=True, check=True)
+    checking = ["ssh-keygen", "-Y", "check-novalidate", "-n", "file", "-s", tmp_path / "text.sig"]
+    subprocess.run(checking, input=b"text", capture_output=True, check=True)
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"secret", _part(b"ssh-rsa") + _part(bytes(64)), _part(b"ssh-ed25519") + bytes(9)]
+)
+def test_another_kind_of_host_key_is_refused(key: bytes) -> None:
+    with pytest.raises(HypervisorError):
+        openssh_key(key)
