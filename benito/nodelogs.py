@@ -60,13 +60,21 @@ class LogReader:
 def follow(
     readers: Mapping[NodeLog, LogReader], changed: threading.Event, stop: Callable[[], bool]
 ) -> Iterator[tuple[NodeLog, bytes]]:
-    """What comes into the logs, until `stop` says so; `changed` is set when something may have."""
+    """What comes into the logs, until `stop` says so; `changed` is set when something may have.
+
+    Raises HypervisorError where they can't be read at first; later on, the node may just be starting again.
+    """
+    is_read = False
     while not stop():
         changed.clear()
         for log, reader in readers.items():
             try:
                 for piece in reader.rest():
+                    if stop():
+                        return
                     yield log, piece
-            except HypervisorError:  # as the node is just now; it may be started again
-                continue
+            except HypervisorError:
+                if not is_read:
+                    raise
+        is_read = True
         changed.wait(_POLL_SECONDS)

@@ -69,7 +69,7 @@ def config_files(plan: PnodePlan, node: NodePlan, keys: NodeKeys | None) -> Mapp
 
 
 def interfaces_text(node: NodePlan) -> str:
-    """A line `MAC NAME ADDRESS/LENGTH` for each interface; `-` where an interface has no IPv4 address.
+    """A line `MAC NAME ADDRESS/LENGTH` for each interface; the control interface's address is link-local.
 
     The MTU stands last where it is not Ethernet's own.
     """
@@ -79,7 +79,7 @@ def interfaces_text(node: NodePlan) -> str:
         for interface in node.interfaces
     ]
     if node.control is not None:
-        lines.append(f"{node.control.mac} {CONTROL_INTERFACE} -\n")
+        lines.append(f"{node.control.mac} {CONTROL_INTERFACE} {link_local_address(node.control.mac)}/64\n")
     return "".join(lines)
 
 

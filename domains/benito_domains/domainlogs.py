@@ -68,12 +68,13 @@ def read_machine_log(
 
 
 def console_argv(uri: str, dns_name: str) -> list[str]:
-    """The words that join a domain's console; who is on it already is put out, since a terminal that was closed stays
-    on it otherwise. Raises HypervisorError."""
+    """The words that join a domain's console; who is on a machine's already is put out, since a terminal that was
+    closed stays on it otherwise. Raises HypervisorError."""
     virsh = find_program("virsh")
     if virsh is None:
         raise HypervisorError("the program virsh is not installed", hint="apt-get install libvirt-clients")
-    return [str(virsh), "--connect", uri, "console", "--force", "--domain", dns_name]
+    force = ["--force"] if uri.startswith("qemu") else []  # libvirt's LXC driver refuses the flag, and puts out nobody
+    return [str(virsh), "--connect", uri, "console", *force, "--domain", dns_name]
 
 
 def _read_below(folder: Path, parts: Sequence[str], offset: int, most_bytes: int, pid: int) -> bytes:

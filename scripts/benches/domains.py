@@ -1,7 +1,7 @@
 """How long domains take to come up, next to bare ones, and what they hold.
 
-`containers`: the command `benito up` on a LAN of containers, until all are booted and answer to ping, next to bare LXC
-domains of libvirt with the same root file system, two interfaces and as many threads. `machines`: the same for virtual
+`containers`: the command `benito up` on a LAN of containers, until all are booted and take ssh connections, next to
+bare LXC domains of libvirt with the same root file system, two interfaces and as many threads. `machines`: the same for virtual
 machines without KVM's help, next to bare qemu processes with the same kernel that set an interface up. `define`: a
 domain's description made and defined. `status`: the command on process nodes. Floor and ours take turns; the best round
 of each is compared. Needs root and a running libvirtd.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import domains_memory
-from domains_reach import wait_for_ping
+from domains_reach import wait_for_ssh
 
 _HERE = Path(__file__).parent
 _BENITO = [str(Path(sys.executable).with_name("benito"))]
@@ -71,7 +71,7 @@ class Bench:
         self.benito("up", str(file), *words)
         booted = time.monotonic() - begin
         plan = json.loads((self._state / "state/exp" / name / "plan.json").read_text())
-        silent = wait_for_ping(plan["control_bridge"], [node["control"]["mac"] for node in plan["nodes"]], seconds=300)
+        silent = wait_for_ssh(plan["control_bridge"], [node["control"]["mac"] for node in plan["nodes"]], seconds=300)
         up = time.monotonic() - begin
         held = domains_memory.held(before, count)
         begin = time.monotonic()

@@ -27,7 +27,7 @@ import libvirt
 from domains_reach import wait_for_ping
 from lxml import etree
 
-from benito_domains.mounts import mount_root, owned_copy, unmount_below
+from benito_domains.mounts import mount_root, unmount_below
 
 _THREADS = 8
 _IP = shutil.which("ip") or "/usr/sbin/ip"
@@ -99,13 +99,12 @@ def container_xml(number: int, root: Path, networks: list[str]) -> tuple[str, st
 def containers(count: int, tree: Path, state: Path) -> dict[str, Any]:
     """Seconds from the first definition until all answer, seconds until all are gone, and memory."""
     connection = libvirt.open("lxc:///system")
-    lower = owned_copy(tree, state / "lower", _OWNER)
     roots = []
     for number in range(count):
         folder = state / str(number)
         folder.mkdir()
         os.chown(folder, _OWNER, _OWNER)
-        roots.append(mount_root(lower, folder, _OWNER))
+        roots.append(mount_root(tree, folder, _OWNER, state / "copy"))
     names: list[str] = []
     try:
         with bridges(2) as networks:

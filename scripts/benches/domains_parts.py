@@ -37,7 +37,7 @@ def main() -> None:
     if busybox is None:
         sys.exit("busybox is missing")
     shutil.copy(busybox, root / "busybox")
-    (folder,) = (kernel / "lib/modules").iterdir()
+    (folder,) = (kernel / "root/lib/modules").iterdir()
     modules = modules_in_order(folder, DEVICES)
     for name, data in modules.items():
         (root / "modules" / f"{name}.ko").write_bytes(data)

@@ -1,4 +1,4 @@
-"""Which nodes of a bridge answer to ping, asked of all of them at once. Needs nothing but Python; root."""
+"""Which nodes of a bridge answer, asked of all of them at once: to ping, or by ssh. Needs nothing but Python; root."""
 
 import os
 import select
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address
 
 _ECHO_REQUEST, _ECHO_REPLY = 128, 129
+_SSH_PORT = 22
 _ASK_SECONDS = 0.1
 
 
@@ -37,6 +38,29 @@ def wait_for_ping(device: str, macs: Iterable[str], *, seconds: float) -> list[s
                 except OSError:
                     continue  # the bridge has no address yet, or its queue is full
             waiting -= _answers(asking, time.monotonic() + _ASK_SECONDS)
+    return sorted(waiting)
+
+
+def wait_for_ssh(device: str, macs: Iterable[str], *, seconds: float) -> list[str]:
+    """The same by ssh: waits until every address takes a connection. From the pnode, nodes answer to nothing else."""
+    waiting = {link_local(mac) for mac in macs}
+    deadline = time.monotonic() + seconds
+    index = socket.if_nametoindex(device)
+    while waiting and time.monotonic() < deadline:
+        asked = {}
+        for address in waiting:
+            client = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            client.connect_ex((address, _SSH_PORT, 0, index))
+            asked[client] = address
+        until = time.monotonic() + _ASK_SECONDS
+        while asked and (left := until - time.monotonic()) > 0:
+            for client in select.select([], list(asked), [], left)[1]:
+                if client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    waiting.discard(asked[client])
+                asked.pop(client)
+                client.close()
+        for client in asked:
+            client.close()
     return sorted(waiting)
 
 

@@ -77,7 +77,7 @@ def terminal(project: Project, *words: str, wanted: str, keys: str) -> str:
 
 
 def test_nodes_of_every_kind_are_stopped_started_rebuilt_and_looked_into(project: Project, tmp_path: Path) -> None:
-    project.up(written(tmp_path, "echo out; echo err >&2; echo again >>/root/boots; exit 3"), "kinds")
+    project.up(written(tmp_path, "echo out; echo err >&2; echo again >>/var/benito/log/boots; exit 3"), "kinds")
     name = f"{project.name}/kinds"
     ended(project, 3)
 
@@ -105,7 +105,7 @@ def test_nodes_of_every_kind_are_stopped_started_rebuilt_and_looked_into(project
     ping(project, "vm", "box-lan")
     assert project.inside("kinds", "box", "cat", "/root/mark") == "mine\n"
     assert project.inside("kinds", "vm", "cat", "/proc/sys/kernel/random/boot_id") == boots["vm"]
-    until(lambda: project.inside("kinds", "box", "cat", "/root/boots").count("again") == 2)
+    until(lambda: project.inside("kinds", "box", "cat", "/var/benito/log/boots").count("again") == 2)
 
     project.run("node", "restart", name, "vm")
     ping(project, "vm", "box-lan")
@@ -233,7 +233,7 @@ def test_start_commands_begin_at_one_moment(project: Project, tmp_path: Path) ->
 
 
 def test_logs_are_followed_until_ctrl_c(project: Project, tmp_path: Path) -> None:
-    project.up(written(tmp_path, "for i in 1 2 3 4 5 6; do echo line $i; sleep 1; done"), "kinds")
+    project.up(written(tmp_path, "for i in 1 2 3 4 5 6; do echo line \\$i; sleep 1; done"), "kinds")
     for node in KINDS:
         words = [BENITO, "logs", f"{project.name}/kinds", node, "--follow"]
         with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -172,6 +172,7 @@ class Machine(Guest):
         self.seed: bytes | None = None
         self.disk_format = "qcow2"
         self.reboots = False
+        self.emulator = "qemu-system-x86_64"
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -198,7 +199,7 @@ class Machine(Guest):
                 write_tarfiles(tarfiles, disk.fileno())
 
     def _argv(self) -> Sequence[str]:
-        words = ["qemu-system-x86_64", "-accel", "tcg", "-m", "512" if self.seed else "256", "-display", "none"]
+        words = [self.emulator, "-accel", "tcg", "-m", "512" if self.seed else "256", "-display", "none"]
         words += ["-nodefaults", "-monitor", "none", "-serial", f"file:{self.files.console_log}"]
         words += ["-device", "virtio-serial", "-chardev", f"file,id=report,path={self.files.report},append=on"]
         words += ["-device", "virtserialport,chardev=report,name=org.benito.status"]

@@ -55,12 +55,13 @@ def logs(
     # Errors alone are what was asked for, not a complaint beside it.
     printers = {each: Printer(to_errors=each is NodeLog.ERR and len(chosen) > 1) for each in chosen}
     try:
-        for each, opened in readers.items():
-            for piece in opened.rest():
-                printers[each].write(piece)
         if follow:
             with told_to_end() as stop, controller.nodes.watching_one(experiment, node) as changed:
                 for each, piece in followed(readers, changed, stop):
+                    printers[each].write(piece)
+        else:
+            for each, opened in readers.items():
+                for piece in opened.rest():
                     printers[each].write(piece)
     finally:
         for printer in printers.values():

@@ -107,10 +107,16 @@ link set dev $device name bnt$count
         fi
         [ -z "$mtu" ] || second="${second}link set dev $name mtu $mtu
 "
-        [ "$address" = - ] || second="${second}address replace $address broadcast + dev $name
-"
+        case $address in
+            -) up= ;;
+            # The kernel makes it too, but only once it has noticed a carrier: ssh listens at this address.
+            *:*) up="address replace $address dev $name scope link nodad
+" ;;
+            *) up="address replace $address broadcast + dev $name
+" ;;
+        esac
         second="${second}link set dev $name up
-"
+$up"
     done <"$config/interfaces"
     while read -r destination via; do
         second="${second}route replace $destination via $via
@@ -134,9 +140,12 @@ set_up_keys() {
 
 # Only on the control network: what is on the experiment's own networks is the experimenter's.
 start_sshd() {
-    [ -s "$config/host_key" ] && [ -z "$foreign" ] || return
-    address=$($ip -6 -oneline address show dev ctl0 scope link | while read -r _ _ _ address _; do echo "${address%/*}"; done)
-    [ -n "$address" ] && $kit/dropbear -s -r "$config/host_key" -p "[$address%ctl0]:22"
+    [ -s "$config/host_key" ] && [ -z "$foreign" ] || return 0
+    while read -r _ name address _; do
+        [ "$name" != ctl0 ] || break
+    done <"$config/interfaces"
+    address=${address%/*}
+    [ "$name" = ctl0 ] && $kit/dropbear -s -r "$config/host_key" -p "[$address%ctl0]:22"
 }
 
 # Where the node's disk is larger than the image's.
@@ -147,7 +156,7 @@ $(grep ' / ext4 ' /proc/mounts)
 EOF
     read -r sectors <"/sys/class/block/${device##*/}/size" || return
     blocks=$(stat -f -c '%b * %S' /) # without the file system's own tables
-    [ $((sectors * 512 * 9 / 10)) -le $((blocks)) ] || /sbin/resize2fs "$device" >>"$log/grow.log" 2>&1
+    [ $((sectors * 512 * 9 / 10)) -le $(($blocks)) ] || /sbin/resize2fs "$device" >>"$log/grow.log" 2>&1
 }
 
 # --- tar files: unpacked once in the life of the node's disk -------------------------------------------------------------

@@ -9,12 +9,12 @@ units=/run/systemd/system
 service="$shell $kit/service"
 
 # What else could rename, address or wait for the interfaces, all of which are Benito's, is out of the way until the
-# next boot; so is what asks questions on the console.
+# next boot; so is what asks questions on the console, and what looks for LVM's snapshots for seconds.
 keep_others_off() {
     mkdir -p /run/systemd/system.control /run/systemd/network /run/NetworkManager/conf.d
     for unit in networking ifup@ ifupdown-pre ifupdown-wait-online dhcpcd dhclient connman systemd-firstboot \
         systemd-networkd-wait-online NetworkManager-wait-online cloud-init-local cloud-init-main cloud-init-network \
-        cloud-init cloud-config cloud-final; do
+        cloud-init cloud-config cloud-final e2scrub_reap; do
         ln -sf /dev/null /run/systemd/system.control/$unit.service
     done
     macs=
@@ -24,6 +24,15 @@ keep_others_off() {
         macs="${macs}mac:$mac;"
     done <"$config/interfaces"
     printf '[keyfile]\nunmanaged-devices=%s\n' "$macs" >/run/NetworkManager/conf.d/00-benito.conf
+}
+
+# A system that was installed by its packages needs none of the updates that systemd makes where it finds no mark of
+# them: an emulated machine is seconds at these.
+mark_updated() {
+    [ -s /etc/passwd ] || return
+    for folder in /etc /var; do
+        [ -e $folder/.updated ] || : >$folder/.updated
+    done
 }
 
 write_units() {
@@ -80,6 +89,7 @@ case $1 in
         set_up_interfaces
         set_up_keys
         keep_others_off
+        mark_updated
         write_units
         ;;
     cloud)

@@ -33,14 +33,16 @@ def shell(script: str, *words: str) -> str:
 
 def test_an_interface_is_a_line_of_mac_name_and_address() -> None:
     assert interfaces_text(node_plan()) == (
-        "02:be:00:00:00:01 eth0 10.0.0.1/24\n02:be:00:00:00:02 eth1 10.0.1.1/24\n02:be:00:00:00:03 ctl0 -\n"
+        "02:be:00:00:00:01 eth0 10.0.0.1/24\n02:be:00:00:00:02 eth1 10.0.1.1/24\n"
+        "02:be:00:00:00:03 ctl0 fe80::be:ff:fe00:3/64\n"
     )
 
 
 def test_an_mtu_that_is_not_ethernets_own_stands_last() -> None:
     interfaces = tuple(replace(interface, mtu_bytes=1450) for interface in node_plan().interfaces)
     assert interfaces_text(node_plan(interfaces=interfaces)) == (
-        "02:be:00:00:00:01 eth0 10.0.0.1/24 1450\n02:be:00:00:00:02 eth1 10.0.1.1/24 1450\n02:be:00:00:00:03 ctl0 -\n"
+        "02:be:00:00:00:01 eth0 10.0.0.1/24 1450\n02:be:00:00:00:02 eth1 10.0.1.1/24 1450\n"
+        "02:be:00:00:00:03 ctl0 fe80::be:ff:fe00:3/64\n"
     )
 
 
