@@ -108,9 +108,8 @@ class NodeManager:
         plan = self._plans.get(experiment)
         self._plans.raise_barrier(experiment)
 
-        def suspend(nodes: Sequence[NodePlan]) -> None:
-            for node in nodes:
-                self._drivers.of(node).suspend(plan, node)
+        def suspend(some: Sequence[NodePlan]) -> None:
+            self._drivers.of(some[0]).suspend(plan, some)
 
         self._drivers.each(self._drivers.known(plan.nodes), suspend, progress, "suspend")
         progress("unplug", 0, 1)
@@ -202,7 +201,7 @@ class NodeManager:
         """Makes these nodes and all links of the plan; both are there when it returns."""
         for driver, group in self._drivers.grouped(nodes):
             progress("prepare", 0, len(group))
-            driver.prepare(plan, group)
+            driver.prepare(plan, group, progress)
         ops = list(self._links.plug(plan, progress))
 
         def start(some: Sequence[NodePlan]) -> None:
@@ -224,8 +223,7 @@ class NodeManager:
 
     def _stop(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         def stop(some: Sequence[NodePlan]) -> None:
-            for node in some:
-                self._drivers.of(node).stop(plan, node)
+            self._drivers.of(some[0]).stop(plan, some)
 
         self._drivers.each(nodes, stop, progress, "stop")
 

@@ -92,7 +92,7 @@ BUILT_IN = (DEFAULT_IMAGE, "debian-12", "debian-13")
 _DEBIAN_MEMORY_MIB: Mapping[Kind, int] = {**MEMORY_MIB, Kind.QEMU: 512}
 _IMPORTED_MEMORY_MIB: Mapping[Kind, int] = {**MEMORY_MIB, Kind.QEMU: 1024}
 #: Processes and threads that a node may have where its file does not say: a fork bomb stays in its container.
-PIDS: Mapping[Kind, int | None] = {Kind.OPENVZ: 4096}
+PIDS: Mapping[Kind, int | None] = {Kind.OPENVZ: 4096, Kind.PROCESS: 4096}
 
 
 def default_memory_mib(kind: Kind, image: str) -> int:

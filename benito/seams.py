@@ -211,6 +211,14 @@ class NodeLog(StrEnum):
     CONSOLE = "console"
 
 
+#: Told how far a long work is: a phase, how much of it is done, how much there is.
+Progress = Callable[[str, int, int], None]
+
+
+def quiet(_phase: str, _done: int, _total: int) -> None:
+    """A progress that nobody watches."""
+
+
 class LinkMaker(Protocol):
     """Makes the wires of one pnode, and takes them away."""
 
@@ -292,7 +300,7 @@ class NodeDriver(Protocol):
     def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
         """What the host is missing for these nodes, found by trying; touches nothing of an experiment."""
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Makes what must be there before the links: images, node directories, namespaces. Raises HypervisorError."""
 
     def start(self, plan: PnodePlan, node: NodePlan) -> None:
@@ -302,11 +310,11 @@ class NodeDriver(Protocol):
         """All links are plugged: the node may go on to its start command, at once or at `moment` (seconds since the
         epoch, the same for all nodes of a barrier). Once is enough; again does nothing."""
 
-    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
-        """Ends what runs in the node and keeps its files: `start` boots it again. Nothing where it does not run."""
+    def stop(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Ends what runs in the nodes and keeps their files: `start` boots them again. Nothing where none runs."""
 
-    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
-        """Puts the node's state away and ends it: `start` goes on from there, with the memory of machines, with the
+    def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Puts the nodes' state away and ends them: `start` goes on from there, with the memory of machines, with the
         files of every kind. Raises HypervisorError."""
 
     def watch(
@@ -332,11 +340,3 @@ class NodeDriver(Protocol):
     def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
         """Ends these nodes and removes all that `prepare` and `start` made of them; with None, of every node
         of this kind that bears the experiment's mark, planned or not."""
-
-
-#: Told how far a long work is: a phase, how much of it is done, how much there is.
-Progress = Callable[[str, int, int], None]
-
-
-def quiet(_phase: str, _done: int, _total: int) -> None:
-    """A progress that nobody watches."""

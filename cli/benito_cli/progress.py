@@ -11,6 +11,15 @@ from benito import seams
 
 _WORDS = {
     "prepare": "Preparing images and namespaces",
+    "kit": "Collecting what every node is given",
+    "kernel": "Fetching the kernel of machines",
+    "kernel and initramfs": "Making kernel and initramfs",
+    "download": "Downloading the image",
+    "copy": "Copying the image",
+    "unpack": "Unpacking the image",
+    "check": "Checking the image",
+    "disk": "Making the image's disk",
+    "save": "Saving the node",
     "wire": "Making links",
     "start": "Starting nodes",
     "boot": "Waiting for nodes to boot",

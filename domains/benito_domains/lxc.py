@@ -41,9 +41,8 @@ class LxcDriver:
     hypervisor = "lxc"
     sender = f"{KIT_INSIDE}/sender"
 
-    def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
+    def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
-        self._progress = progress
         self._libvirt = Libvirt("lxc:///system")
         self._images = ImageStore(paths)
 
@@ -62,16 +61,16 @@ class LxcDriver:
             lacks += tarfile_lacks(plan, node)
         return lacks
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Builds or fetches the images, and makes for each node its folder, keys and configuration."""
         images: dict[tuple[str, str | None], Image] = {}
         for node in nodes:
             key = (node.image, node.image_sha256)
             if key not in images:
-                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=self._progress)
+                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=progress)
                 prepare_lower(_tree(images[key]), self._copy(plan, images[key]), plan.uid_base)
         if nodes:
-            build_kit(self._paths, self._progress)
+            build_kit(self._paths, progress)
             make_experiment_key(self._paths, plan.experiment)
         in_parallel(lambda node: self._prepare(plan, node, images[node.image, node.image_sha256]), nodes)
 
@@ -122,16 +121,18 @@ class LxcDriver:
         """Lets the node go on to its start command."""
         self._files(plan.experiment, node.name).release(moment)
 
-    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
-        """Ends all processes of the container at once."""
-        self._libvirt.stop(node.dns_name, node.uuid)
-        end_containers([(node.dns_name, node.uuid)])
-        remove_groups(plan.experiment, [node.name])
+    def stop(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Ends all processes of the containers at once."""
+        for node in nodes:
+            self._libvirt.stop(node.dns_name, node.uuid)
+        end_containers((node.dns_name, node.uuid) for node in nodes)
+        remove_groups(plan.experiment, [node.name for node in nodes])
 
-    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
-        """The same; its files are put away, its processes end."""
-        self.stop(plan, node)
-        unmount_below(self._files(plan.experiment, node.name).folder)
+    def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """The same; their files are put away, their processes end."""
+        self.stop(plan, nodes)
+        for node in nodes:
+            unmount_below(self._files(plan.experiment, node.name).folder)
 
     def watch(
         self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]

@@ -65,9 +65,8 @@ class OpenVzDriver:
     hypervisor = "openvz"
     sender = f"{KIT_INSIDE}/sender"
 
-    def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
+    def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
-        self._progress = progress
         self._images = ImageStore(paths)
 
     def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
@@ -94,15 +93,15 @@ class OpenVzDriver:
             lacks += tarfile_lacks(plan, node)
         return lacks
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Builds or fetches the images, and makes for each node its folder, keys, configuration and root."""
         images: dict[tuple[str, str | None], Image] = {}
         for node in nodes:
             key = (node.image, node.image_sha256)
             if key not in images:
-                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=self._progress)
+                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=progress)
         if nodes:
-            build_kit(self._paths, self._progress)
+            build_kit(self._paths, progress)
             make_experiment_key(self._paths, plan.experiment)
         in_parallel(lambda node: self._prepare(plan, node, images[node.image, node.image_sha256]), nodes)
 
@@ -155,15 +154,16 @@ class OpenVzDriver:
         """Lets the node go on to its start command."""
         self._files(plan.experiment, node.name).release(moment)
 
-    def stop(self, plan: PnodePlan, node: NodePlan) -> None:  # noqa: ARG002 - the seam's
-        """Ends the container's processes, by its own shutdown first."""
-        container = ConfFolder.find().of(node.uuid)
-        if container is not None:
-            self._end(node.dns_name, container)
+    def stop(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:  # noqa: ARG002 - the seam's
+        """Ends the containers' processes, by their own shutdown first."""
+        for node in nodes:
+            container = ConfFolder.find().of(node.uuid)
+            if container is not None:
+                self._end(node.dns_name, container)
 
-    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
-        """The same; its files are put away, its processes end."""
-        self.stop(plan, node)
+    def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """The same; their files are put away, their processes end."""
+        self.stop(plan, nodes)
 
     def watch(
         self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]

@@ -20,7 +20,7 @@ from benito.model import Kind
 from benito.names import ExperimentId
 from benito.paths import StatePaths, make_directory, write_atomically
 from benito.plan import NodePlan, PnodePlan
-from benito.seams import Lack, NodeLog
+from benito.seams import Lack, NodeLog, Progress, quiet
 from benito.status import BootStatus, NodeStatus, StartState, parse_report
 from benito_domains.checks import program_lacks, root_lacks
 from benito_domains.config import RELEASED, config_files, inner_argv, released_text
@@ -72,7 +72,7 @@ class ProcessDriver:
             lacks += tarfile_lacks(plan, node)
         return lacks
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:  # noqa: ARG002 - the seam's
         """Notes that the nodes are of this kind, and makes the machine's mount points."""
         if not nodes:
             return
@@ -106,12 +106,8 @@ class ProcessDriver:
         start = ["/bin/sh", _script("start.sh"), "/var/benito/config", "/var/benito/log", "/var/benito/status/report"]
         detach([*self._room(plan, node, "become"), *start], error=HypervisorError)
 
-    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
-        """Kills what runs in the node; its files stay, and at the next `release` the start command runs again."""
-        self.stop_all(plan, [node])
-
-    def stop_all(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
-        """The same for many nodes: all processes of the machine are looked at once, not once for each node."""
+    def stop(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Kills what runs in the nodes; their files stay, and at the next `release` start commands run again."""
         made = [(node, self._files(plan.experiment, node.name)) for node in nodes]
         made = [(node, files) for node, files in made if files.folder.is_dir()]  # in others, nothing ever ran
         # The marks go first: after a cut here, the start commands that live on are killed by the next `stop`.
@@ -121,13 +117,9 @@ class ProcessDriver:
         for _, files in made:
             files.report.unlink(missing_ok=True)
 
-    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
+    def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
         """The same as `stop`: a process node has no state but its files. Its namespace goes with its links."""
-        self.stop_all(plan, [node])
-
-    def suspend_all(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
-        """The same for many nodes."""
-        self.stop_all(plan, nodes)
+        self.stop(plan, nodes)
 
     def watch(
         self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]

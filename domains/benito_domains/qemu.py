@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.nodesettings import Arch, MachineType
@@ -48,9 +49,8 @@ class QemuDriver:
     hypervisor = "qemu"
     sender = f"{KIT_INSIDE}/sender"
 
-    def __init__(self, paths: StatePaths, progress: Progress = quiet) -> None:
+    def __init__(self, paths: StatePaths) -> None:
         self._paths = paths
-        self._progress = progress
         self._libvirt = Libvirt("qemu:///system")
         self._images = ImageStore(paths)
 
@@ -86,15 +86,13 @@ class QemuDriver:
             for lack in self._images.lacks(image, Kind.QEMU, f"node {node.name}", arch=arch, sha256=sha256)
         ]
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Builds or fetches the images, and makes for each node its folder and keys."""
         images: dict[tuple[str, Arch, str | None], Image] = {}
         for node in nodes:
             key = (node.image, node.machine.arch, node.image_sha256)
             if key not in images:
-                images[key] = self._images.ensure(
-                    node.image, Kind.QEMU, arch=key[1], sha256=key[2], progress=self._progress
-                )
+                images[key] = self._images.ensure(node.image, Kind.QEMU, arch=key[1], sha256=key[2], progress=progress)
         if nodes:
             make_experiment_key(self._paths, plan.experiment)
 
@@ -155,17 +153,19 @@ class QemuDriver:
         """Lets the node go on to its start command."""
         self._files(plan.experiment, node.name).release(moment)
 
-    def stop(self, plan: PnodePlan, node: NodePlan) -> None:  # noqa: ARG002 - the seam's
-        """Ends the domain at once: an emulated system would take half a minute to leave by itself."""
-        self._libvirt.stop(node.dns_name, node.uuid)
-        self._libvirt.forget_save(node.dns_name, node.uuid)
+    def stop(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:  # noqa: ARG002 - the seam's
+        """Ends the domains at once: an emulated system would take half a minute to leave by itself."""
+        for node in nodes:
+            self._libvirt.stop(node.dns_name, node.uuid)
+            self._libvirt.forget_save(node.dns_name, node.uuid)
 
-    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
-        """Writes the machine's memory to disk and ends it; a machine that does not run keeps its disk only."""
-        found = self._libvirt.find(node.dns_name, node.uuid)
-        if found is not None and found.active:
-            self._libvirt.managed_save(node.dns_name, node.uuid)
-        settle(self._files(plan.experiment, node.name).root_disk)
+    def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        """Writes the machines' memory to disk and ends them; one that does not run keeps its disk only."""
+        for node in nodes:
+            found = self._libvirt.find(node.dns_name, node.uuid)
+            if found is not None and found.active:
+                self._libvirt.managed_save(node.dns_name, node.uuid)
+            settle(self._files(plan.experiment, node.name).root_disk)
 
     def watch(
         self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]
@@ -176,6 +176,11 @@ class QemuDriver:
     def read_log(self, plan: PnodePlan, node: NodePlan, log: NodeLog, offset: int, most_bytes: int) -> bytes:
         """The console from the pnode's file, the rest by ssh."""
         files = self._files(plan.experiment, node.name)
+        if log is not NodeLog.CONSOLE:
+            found = self._libvirt.find(node.dns_name, node.uuid)
+            if found is None or not found.active:
+                hint = f"benito logs --console {node.dns_name}; or start it: benito node start {node.dns_name}"
+                raise HypervisorError(f"{node.dns_name} does not run, and its logs are on its own disk", hint=hint)
         return read_machine_log(
             files, lambda words: ssh_argv(self._paths, plan, node, words, terminal=False), log, offset, most_bytes
         )

@@ -1,10 +1,10 @@
 """How long domains take to come up, next to bare ones, and what they hold.
 
 `containers`: the command `benito up` on a LAN of containers, until all are booted and take ssh connections, next to
-bare LXC domains of libvirt with the same root file system, two interfaces and as many threads. `machines`: the same for virtual
-machines without KVM's help, next to bare qemu processes with the same kernel that set an interface up. `define`: a
-domain's description made and defined. `status`: the command on process nodes. Floor and ours take turns; the best round
-of each is compared. Needs root and a running libvirtd.
+bare LXC domains of libvirt with the same root file system, two interfaces and as many threads. `machines`: the same for
+virtual machines without KVM's help, next to bare qemu processes with the same kernel that set an interface up.
+`define`: a domain's description made and defined. `status`: the command on process nodes. Floor and ours take turns;
+the best round of each is compared. Needs root and a running libvirtd.
 """
 
 import argparse
@@ -68,7 +68,11 @@ class Bench:
         before = domains_memory.available_kib()
         words = ("--project", _PROJECT, "--name", name.partition("/")[2])
         begin = time.monotonic()
-        self.benito("up", str(file), *words)
+        try:
+            self.benito("up", str(file), *words)
+        except SystemExit:
+            self.benito("down", name)
+            raise
         booted = time.monotonic() - begin
         plan = json.loads((self._state / "state/exp" / name / "plan.json").read_text())
         silent = wait_for_ssh(plan["control_bridge"], [node["control"]["mac"] for node in plan["nodes"]], seconds=300)

@@ -319,7 +319,7 @@ def test_a_node_that_takes_all_leaves_others_alone(experiment: ExperimentId, pla
             assert bomb.stdout is not None
             assert 10 < int(bomb.stdout.readline()) < 24
             assert made.inside("b", "echo", "alive") == "alive\n"
-            made.driver.stop(made.plan, made.node("a"))
+            made.driver.stop(made.plan, [made.node("a")])
             assert bomb.wait(SECONDS) != 0
         fill = "dd if=/dev/zero of=/var/benito/big bs=1M count=16 2>&1; df -k /var/benito | tail -n 1"
         said = made.inside("a", "sh", "-c", fill)
@@ -338,7 +338,7 @@ def test_a_nodes_disk_does_not_stay_because_another_node_runs(experiment: Experi
             assert len(loops(made.var("a"))) == 1
             made.driver.destroy(experiment, [made.node("a")])
             assert loops(made.var("a")) == []
-            made.driver.stop(made.plan, made.node("b"))
+            made.driver.stop(made.plan, [made.node("b")])
 
 
 def test_files_stay_when_a_node_is_stopped_and_when_the_machine_starts_anew(
@@ -346,6 +346,6 @@ def test_files_stay_when_a_node_is_stopped_and_when_the_machine_starts_anew(
 ) -> None:
     with placed(experiment, place) as made:
         made.inside("a", "sh", "-c", "echo kept >/var/benito/word")
-        made.driver.suspend(made.plan, made.node("a"))
+        made.driver.suspend(made.plan, [made.node("a")])
         unmount_limited(made.var("a"))
         assert made.inside("a", "cat", "/var/benito/word") == "kept\n"

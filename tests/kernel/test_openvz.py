@@ -12,6 +12,8 @@ from openvzworld import World, world
 
 from benito_domains.openvz import openvz_works
 
+pytestmark = pytest.mark.e2e  # a minute long: not one of the fast tiers
+
 FIRST = 2144613668
 ALPHA_UUID = "6f0d4c1e-0000-5000-8000-000000000001"
 OTHERS = 'VE_PRIVATE="/run/others"\n\n#UUID: 6f0d4c1e-0000-4000-8000-0000000000ff\n'

@@ -7,7 +7,7 @@ from benito.errors import HypervisorError
 from benito.model import Kind
 from benito.names import ExperimentId
 from benito.plan import LinkPlan, NodePlan, PnodePlan
-from benito.seams import Absent, Captured, CaptureOrder, Lack, LinksHealth, NodeLog
+from benito.seams import Absent, Captured, CaptureOrder, Lack, LinksHealth, NodeLog, Progress, quiet
 from benito.segments import Segment
 from benito.status import BootStatus, NodeStatus
 
@@ -104,7 +104,7 @@ class FakeNodes:
     def lacks(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> Sequence[Lack]:
         return ()
 
-    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+    def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         pass
 
     def start(self, plan: PnodePlan, node: NodePlan) -> None:
@@ -118,12 +118,14 @@ class FakeNodes:
     def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
         self.released.setdefault(node.name, moment)
 
-    def stop(self, plan: PnodePlan, node: NodePlan) -> None:
-        self.alive.pop(node.name, None)
+    def stop(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        for node in nodes:
+            self.alive.pop(node.name, None)
 
-    def suspend(self, plan: PnodePlan, node: NodePlan) -> None:
-        if self.alive.pop(node.name, None) is not None:
-            self.suspended.add(node.name)
+    def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
+        for node in nodes:
+            if self.alive.pop(node.name, None) is not None:
+                self.suspended.add(node.name)
 
     @contextmanager
     def watch(self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]) -> Iterator[None]:

@@ -21,6 +21,7 @@ class Snapshot:
     firewall: frozenset[str]
     cgroups: frozenset[str]
     sockets: frozenset[str]
+    loops: frozenset[str]
 
 
 def difference(before: Snapshot, after: Snapshot) -> dict[str, list[str]]:
@@ -50,7 +51,15 @@ def snapshot() -> Snapshot:
         firewall=frozenset(line for line in run("nft", "list", "tables").splitlines() if "benito" in line),
         sockets=frozenset(entry.name for entry in _entries(Path("/run/libvirt/lxc"))),
         cgroups=frozenset(
-            str(path) for path in Path("/sys/fs/cgroup").glob("**/machine*/*") if path.is_dir() and "lxc-" in path.name
+            str(path)
+            for path in (
+                *(path for path in Path("/sys/fs/cgroup").glob("**/machine*/*") if "lxc-" in path.name),
+                *Path("/sys/fs/cgroup").glob("**/benito/*"),
+            )
+            if path.is_dir()
+        ),
+        loops=frozenset(
+            path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file") if path.exists()
         ),
     )
 

@@ -32,6 +32,8 @@ def main(state: str, verb: str, *words: str) -> object:
         "works": openvz_works,
         "lacks": lambda: [lack.missing for lack in driver.lacks(_plan(given), list(NODES.values()))],
         "prepare": lambda: driver.prepare(PLAN, nodes),
+        "stop": lambda: driver.stop(PLAN, nodes),
+        "suspend": lambda: driver.suspend(PLAN, nodes),
         "observe": lambda: _seen(driver),
         "destroy": lambda: driver.destroy(EXPERIMENT, nodes or None),
         "log": lambda: driver.read_log(PLAN, nodes[0], NodeLog.OUT, 0, 100).decode(),

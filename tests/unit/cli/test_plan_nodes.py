@@ -90,7 +90,7 @@ def test_the_document_has_every_nodes_settings(run: Run) -> None:
     assert found["box"]["limits"] == {"cpu_percent": None, "cpu_shares": None, "pids": 300, "disk_mib": None}
     assert found["box"]["restart"] == {"policy": "on-failure", "most": 3}
     assert found["box"]["tarfiles"] == [{"directory": "/opt", "source": "/proj/lab/x.tgz"}]
-    assert (found["light"]["image"], found["light"]["machine"], found["light"]["limits"]["pids"]) == (None, None, None)
+    assert (found["light"]["image"], found["light"]["machine"], found["light"]["limits"]["pids"]) == (None, None, 4096)
 
 
 def test_a_site_maps_old_names(run: Run) -> None:

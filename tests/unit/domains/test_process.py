@@ -221,7 +221,7 @@ def test_the_moment_of_a_barrier_is_written_for_the_start_command(
     released = NodeFiles(paths.node(ONE, "a")).config / "released"
     driver.release(PLAN, NODES[0])
     assert released.read_text() == "released\n"
-    driver.stop(PLAN, NODES[0])
+    driver.stop(PLAN, [NODES[0]])
     driver.release(PLAN, NODES[0], time.time() + 100)
     word, how, uptime = released.read_text().split()
     assert (word, how) == ("released", "at")
@@ -238,7 +238,7 @@ def test_after_a_stop_the_files_are_there_and_the_start_command_runs_again(
     files.report.write_text("start_command running\nstart_command 3 1\n")
     (files.log / "start_command.out").write_text("kept")
     assert driver.observe(ONE, NODES)["a"].exit_code == 3
-    getattr(driver, ending)(PLAN, NODES[0])
+    getattr(driver, ending)(PLAN, NODES[:1])
     assert driver.observe(ONE, NODES)["a"].exit_code is None
     assert (files.log / "start_command.out").read_text() == "kept"
     driver.start(PLAN, NODES[0])
@@ -247,7 +247,7 @@ def test_after_a_stop_the_files_are_there_and_the_start_command_runs_again(
 
 
 def test_to_stop_a_node_that_ran_nothing_does_nothing(driver: ProcessDriver, paths: StatePaths) -> None:
-    driver.stop(PLAN, NODES[0])
+    driver.stop(PLAN, [NODES[0]])
     assert folders(paths) == []
 
 
