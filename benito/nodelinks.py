@@ -27,6 +27,7 @@ from benito.seams import (
 from benito.segments import Segment
 from benito.status import BootStatus
 
+_PAIR = 2
 _WHILE_UP = "`benito doctor` says what this machine can do; `benito link set` can ask for less"
 
 
@@ -97,6 +98,11 @@ class NodeLinks:
         plan = self._plans.get(experiment)
         busy = suspicions(self._noted_load(experiment), self._load())
         found = self._links.health(plan)
+        # A link between two of which one was stopped on purpose leads nowhere, and nothing is to be mended.
+        stopped = self._plans.stopped(experiment)
+        pairs = (link for link in plan.links if len(link.ports) == _PAIR)
+        idle = {link.lan for link in pairs if any(port.node in stopped for port in link.ports)}
+        found = replace(found, broken={lan: said for lan, said in found.broken.items() if lan not in idle})
         for absent in self.cut_off(plan):
             broken = (
                 LinksHealth(broken={absent.lan: (str(absent),)}) if absent.lan else LinksHealth(others=(str(absent),))

@@ -112,10 +112,11 @@ class LxcDriver:
             kit=build_kit(self._paths),
         )
         made_of = MadeOf(image=image.name, digest=image.digest, shares=libvirt_shares(node.limits.cpu_shares))
-        self._libvirt.define(node.dns_name, container_xml(plan, node, places, made_of, skeleton("lxc", plan)))
-        self._libvirt.start(node.dns_name, node.uuid)
+        xml = container_xml(plan, node, places, made_of, skeleton("lxc", plan))
+        controller = self._libvirt.define_and_start(node.dns_name, xml)
         if node.limits.pids is not None:
-            limit_pids(self._first_process(node), plan.experiment, node.name, node.limits.pids)
+            first = _first_process(node, controller)
+            limit_pids(first, plan.experiment, node.name, node.limits.pids)
 
     def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
         """Lets the node go on to its start command."""
@@ -163,7 +164,10 @@ class LxcDriver:
     ) -> list[str]:
         """Enters cgroups and namespaces of the container's first process: 50 ms, where ssh takes 200."""
         enter = [sys.executable, "-I", "-S", str(Path(__file__).with_name("enter.py"))]
-        return [*enter, str(self._first_process(node)), *inner_argv(command, terminal=terminal, kit=True)]
+        domain = self._libvirt.find(node.dns_name, node.uuid)
+        if domain is None or domain.pid is None:
+            raise HypervisorError(f"{node.dns_name} is not running", hint="benito status says why")
+        return [*enter, str(_first_process(node, domain.pid)), *inner_argv(command, terminal=terminal, kit=True)]
 
     def destroy(self, experiment: ExperimentId, nodes: Sequence[NodePlan] | None) -> None:
         """Ends and forgets the domains, kills what is left of them, and removes their roots and folders."""
@@ -208,15 +212,14 @@ class LxcDriver:
         """Where the image's tree is copied with the experiment's user ids, if the kernel cannot show it so."""
         return self._lowers(plan.experiment) / f"{image.digest[:16]}-{plan.uid_base}"
 
-    def _first_process(self, node: NodePlan) -> int:
-        domain = self._libvirt.find(node.dns_name, node.uuid)
-        if domain is None or domain.pid is None:
-            raise HypervisorError(f"{node.dns_name} is not running", hint="benito status says why")
-        for task in Path(f"/proc/{domain.pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                if is_first(int(child)):
-                    return int(child)
-        raise HypervisorError(f"{node.dns_name} has no first process", hint="benito status says why")
+
+def _first_process(node: NodePlan, controller: int) -> int:
+    """The container's own process 1, a child of libvirt's process for it."""
+    for task in Path(f"/proc/{controller}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if is_first(int(child)):
+                return int(child)
+    raise HypervisorError(f"{node.dns_name} has no first process", hint="benito status says why")
 
 
 def _devices(node: NodePlan) -> list[str]:

@@ -161,6 +161,7 @@ def _script(name: str) -> bytes:
     return files("benito_domains").joinpath("guest", name).read_bytes()
 
 
+@cache
 def _digest() -> str:
     """Depends on this builder, the scripts, and each of the host's files that go in."""
     parts = [files("benito_domains").joinpath("images", "kit.py").read_text()]
