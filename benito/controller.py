@@ -190,7 +190,7 @@ class Controller:
             record = self._store.find(experiment)
             # The store may be lost; the pnode keeps its plan.
             if record is None and not self._testbed.node_manager("pnode-0000").knows(experiment):
-                raise missing(experiment)
+                raise missing(experiment, [known.id for known in self._store.all()])
             if record is None:
                 self._testbed.node_manager("pnode-0000").destroy(experiment, progress)
             else:

@@ -5,7 +5,7 @@ asked.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -107,9 +107,11 @@ class Record:
             ) from error
 
 
-def missing(experiment: ExperimentId) -> ExperimentMissing:
-    """The error that says so."""
-    return ExperimentMissing(f"there is no experiment {experiment}", hint="`benito list` shows those there are")
+def missing(experiment: ExperimentId, known: Iterable[ExperimentId] = ()) -> ExperimentMissing:
+    """The error that says so, and which of those that are `known` may be meant: one of that name elsewhere."""
+    others = sorted(str(other) for other in known if other.eid.lower() == experiment.eid.lower())
+    hint = f"did you mean {' or '.join(others[:3])}?" if others else "`benito list` shows those there are"
+    return ExperimentMissing(f"there is no experiment {experiment}", hint=hint)
 
 
 def already_there(record: Record) -> ExperimentExists:
@@ -213,7 +215,7 @@ class Store:
         """One experiment. Raises ExperimentMissing."""
         record = self.find(experiment)
         if record is None:
-            raise missing(experiment)
+            raise missing(experiment, [known.id for known in self.all()])
         return record
 
     def all(self) -> list[Record]:

@@ -82,6 +82,7 @@ def run() -> None:
         report(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted; `benito status` shows what there is, `benito repair` finishes what was begun\n")
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us is gone: nothing is left to say, nor anybody to say it to

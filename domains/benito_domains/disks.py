@@ -25,6 +25,7 @@ def make_overlay(base: Disk, overlay: Path, size_mib: int | None) -> Disk:
     scratch.unlink(missing_ok=True)
     size = [] if size_mib is None else [str(_larger(base, size_mib))]
     run([*argv, scratch, *size], error=HypervisorError, hint=_HINT)
+    scratch.chmod(0o600)  # libvirt gives it to qemu's user while it runs; nobody else is to read it
     scratch.replace(overlay)
     return made
 

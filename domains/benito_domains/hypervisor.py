@@ -96,6 +96,10 @@ class Libvirt:
         """Raises HypervisorError where libvirtd does not answer."""
         self._do(self.uri, lambda connection: connection.getVersion())
 
+    def cpu_models(self, arch: str) -> frozenset[str]:
+        """The names of the CPU models that domains of a processor may have; empty where libvirt cannot say."""
+        return self._do(self.uri, lambda connection: frozenset(connection.getCPUModelNames(arch)))
+
     def domains(self) -> dict[UUID, Domain]:
         """All domains, active or not."""
 

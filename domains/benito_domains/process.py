@@ -82,10 +82,13 @@ class ProcessDriver:
         known = self._roster(plan.experiment)
         self._write_roster(plan.experiment, known | {node.name for node in nodes})
 
-    def start(self, plan: PnodePlan, node: NodePlan) -> None:  # noqa: ARG002 - the seam's
-        """The node is up when its namespace is: the links' driver made it. Raises HypervisorError where it did not."""
+    def start(self, plan: PnodePlan, node: NodePlan) -> None:
+        """The node is up when its namespace is: the links' driver made it. Raises HypervisorError where it did not, and
+        for tar files that cannot be unpacked: other nodes are not let go on then."""
         if bound_namespace(_namespace(node)) is None:
             raise HypervisorError(f"{node.dns_name}: its network namespace is missing", hint="apply the plan again")
+        if node.tarfiles:
+            self._made(plan, node)
 
     def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
         """Starts the start command, once in the life of the namespace; it waits for the moment by itself."""
@@ -120,6 +123,9 @@ class ProcessDriver:
     def suspend(self, plan: PnodePlan, nodes: Sequence[NodePlan]) -> None:
         """The same as `stop`: a process node has no state but its files. Its namespace goes with its links."""
         self.stop(plan, nodes)
+        for node in nodes:
+            if node.limits.disk_mib is not None:
+                unmount_limited(self._files(plan.experiment, node.name).folder / "var")
 
     def watch(
         self, experiment: ExperimentId, nodes: Sequence[NodePlan], changed: Callable[[], None]
@@ -240,7 +246,7 @@ class ProcessDriver:
         files.write_config(config_files(plan, node, None), os.geteuid())
         if unpack and node.tarfiles:
             with open_tarfiles(plan, node) as tarfiles:
-                unpack_in_folder(tarfiles, files.folder / "var")
+                unpack_in_folder(tarfiles, files.folder / "var", node.dns_name)
 
     def _room(self, plan: PnodePlan, node: NodePlan, how: str) -> list[str]:
         """The words before a program that is to run in a room of its own."""

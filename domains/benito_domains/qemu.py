@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benito.errors import HypervisorError
 from benito.model import Kind
-from benito.names import ExperimentId
+from benito.names import ExperimentId, look_alikes
 from benito.nodesettings import Arch, MachineType
 from benito.paths import StatePaths
 from benito.plan import NodePlan, PnodePlan
@@ -64,6 +64,8 @@ class QemuDriver:
             program, package = _EMULATORS[arch]
             lacks += program_lacks(program, package, element)
         lacks += libvirt_lacks(self._libvirt, element)
+        if not lacks:
+            lacks += self._models_lack(nodes)
         lacks += self._images_lack(nodes)
         lacks += limit_lacks(nodes, element)
         lacks += template_lacks(plan, ("qemu",))
@@ -77,6 +79,17 @@ class QemuDriver:
             hint = f"chmod o+x {folder}, or set BENITO_STATE to a folder elsewhere"
             lacks.append(Lack(missing=f"a way for qemu's user through {folder}", element=element, hint=hint))
         return lacks
+
+    def _models_lack(self, nodes: Sequence[NodePlan]) -> list[Lack]:
+        found = []
+        for node in nodes:
+            model = node.machine.cpu_model
+            known = self._libvirt.cpu_models(node.machine.arch.value) if model is not None else frozenset()
+            if model is not None and known and model not in known:
+                near = look_alikes(model, known) or sorted(known)[:5]
+                hint = f"perhaps {', '.join(near)}; virsh cpu-models {node.machine.arch} lists them"
+                found.append(Lack(missing=f"the CPU model {model}", element=f"node {node.name}", hint=hint))
+        return found
 
     def _images_lack(self, nodes: Sequence[NodePlan]) -> list[Lack]:
         first = {(node.image, node.machine.arch, node.image_sha256): node for node in reversed(nodes)}

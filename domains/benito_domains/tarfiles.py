@@ -69,7 +69,8 @@ def tarfile_lacks(plan: PnodePlan, node: NodePlan) -> list[Lack]:
                 _refuse_outside(tarfile)
             os.close(_open(plan, tarfile)[0])
         except HypervisorError as error:
-            lacks.append(Lack(missing=error.message, element=f"node {node.name}", hint=error.hint or ""))
+            missing = f"other tar files ({error.message})"
+            lacks.append(Lack(missing=missing, element=f"node {node.name}", hint=error.hint or ""))
     return lacks
 
 
@@ -134,19 +135,22 @@ def write_tarfiles(tarfiles: Sequence[OpenTarfile], disk: int) -> None:
     os.truncate(disk, -(-os.fstat(disk).st_size // _ALIGN_BYTES) * _ALIGN_BYTES)
 
 
-def unpack_in_folder(tarfiles: Sequence[OpenTarfile], var: Path) -> None:
-    """Unpacks a process node's tar files into `var`, which is its /var/benito. Raises HypervisorError."""
+def unpack_in_folder(tarfiles: Sequence[OpenTarfile], var: Path, node: str) -> None:
+    """Unpacks the tar files of a process node of that name into `var`, its /var/benito. Raises HypervisorError."""
     copy_tarfiles(tarfiles, var, os.geteuid())
     script = str(Path(__file__).with_name("untar.py"))
     for one in tarfiles:
         inside = _within(one.directory)
         if inside is None:
             raise _outside(one.directory)
-        run(
-            [sys.executable, "-I", "-S", script, var, one.name, inside],
-            seconds=_SECONDS,
-            error=HypervisorError,
-        )
+        try:
+            run([sys.executable, "-I", "-S", script, var, one.name, inside], seconds=_SECONDS, error=HypervisorError)
+        except HypervisorError as error:
+            why = error.message.splitlines()[-1].strip()
+            raise HypervisorError(
+                f"{node}: the tar file for {one.directory} cannot be unpacked: {why}",
+                hint="tar -t says what is in it; links in it must not stand in the way of its own files",
+            ) from error
         (var / one.name).unlink()
 
 

@@ -8,11 +8,11 @@ import bz2  # noqa: F401 - from within FOLDER nothing more can be imported
 import encodings.ascii
 import encodings.iso8859_1  # noqa: F401
 import gzip  # noqa: F401
-import lzma  # noqa: F401
+import lzma
 import os
 import sys
 import tarfile
-import zlib  # noqa: F401
+import zlib
 from pathlib import Path
 
 _MODE = 0o777
@@ -36,4 +36,7 @@ def unpack(folder: str, name: str, directory: str) -> None:
 
 
 if __name__ == "__main__":
-    unpack(*sys.argv[1:])
+    try:
+        unpack(*sys.argv[1:])
+    except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        sys.exit(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")

@@ -140,7 +140,7 @@ def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
                 f"'{shown(tarball)}' does not have a valid extension (e.g. *.tar, *.tar.Z, *.tar.gz, *.tgz)."
             )
         if not tarball.startswith(("/", "http://", "https://", "ftp://")):
-            raise Rejection(f"'{shown(tarball)}' is not an absolute path.", "a path from /, or an http or ftp URL")
+            raise Rejection(f"'{shown(tarball)}' is not an absolute path.", "a path from /")
     return pairs
 
 

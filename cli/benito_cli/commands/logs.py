@@ -26,8 +26,8 @@ def logs(
 ) -> None:
     """Print what NODE's start command wrote: its output on standard output, its errors on standard error (in red).
 
-    Works for dead nodes too. Into a pipe or file all bytes go as they are; on a terminal, control characters are shown
-    instead of sent.
+    Works for dead nodes too, but for machines, of which only the console is left. Into a pipe or file all bytes go as
+    they are; on a terminal, control characters are shown instead of sent.
     """
     from benito.errors import UsageError
     from benito.nodelogs import LogReader

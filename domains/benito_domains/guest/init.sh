@@ -17,10 +17,10 @@ finish() { # WORD
     poweroff -f
 }
 
-# busybox's poweroff and halt send USR2 and USR1, its reboot TERM; Ctrl-Alt-Del is INT; libvirt ends a container by TERM.
+# busybox's poweroff and halt send USR2 and USR1, its reboot TERM; Ctrl-Alt-Del is INT.
 trap 'finish poweroff' USR1 USR2 PWR
 if [ -n "$container" ]; then
-    trap 'finish poweroff' TERM
+    trap 'exit 0' TERM # libvirt ends it, or cleans up after its own helper was killed: nothing that it did itself
     trap 'finish reboot' INT HUP
     report=$base/status/report
     console=/dev/console

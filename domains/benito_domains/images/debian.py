@@ -1,6 +1,7 @@
 """Debian's releases as images, made by mmdebstrap of Debian's own packages."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,11 @@ def build_tree(root: Path, release: Release, progress: Progress) -> None:
     phase = f"image {release.name}"
     progress(phase, 0, 2)
     # mmdebstrap keeps services from being started meanwhile.
+    scratch = root.with_name("scratch")
+    scratch.mkdir(mode=0o755)
     argv: list[str | Path] = [
+        # What it keeps beside the tree goes with the build's own folder, also when it is killed.
+        "env", f"TMPDIR={scratch}",
         "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT),
@@ -77,6 +82,7 @@ def build_tree(root: Path, release: Release, progress: Progress) -> None:
     ]  # fmt: skip
     argv += [release.suite, root, *source_lines(release.suite, host_archives())]
     run_contained(argv, seconds=_SECONDS, alone=True)
+    shutil.rmtree(scratch)
     progress(phase, 1, 2)
     _clean(root)
     progress(phase, 2, 2)

@@ -36,7 +36,11 @@ _TEXTS = {
     "etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
     "etc/shells": "/bin/sh\n/bin/ash\n/bin/bash\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "etc/profile": "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nPS1='\\u@\\h:\\w# '\n",
+    # Read by dash too, whose prompt knows variables only.
+    "etc/profile": (
+        "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+        """PS1="root@$(hostname):"'$PWD# '\n"""
+    ),
     "etc/os-release": 'NAME="Benito micro"\nID=benito-micro\nPRETTY_NAME="Benito micro"\n',
     "etc/hosts": "127.0.0.1\tlocalhost\n",
     "etc/resolv.conf": "",

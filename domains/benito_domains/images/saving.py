@@ -83,5 +83,5 @@ def _seen_by_libvirt(merged: Path) -> Path:
     # Where the kernel refuses overlays it is a plain copy.
     if str(merged) in mounts_below(merged, pid) or (view / "usr").is_dir():
         return view
-    hint = "benito node start, then again"
+    hint = "benito resume, where its experiment is swapped out; else benito node start; then again"
     raise HypervisorError(f"the file system of the node at {merged.parents[1]} is not mounted", hint=hint)

@@ -49,7 +49,7 @@ class ImageStore:
         try:
             return self._lacks(reference, kind, element, arch, sha256)
         except HypervisorError as error:
-            return [Lack(missing=error.message, element=element, hint=error.hint or "")]
+            return [Lack(missing=f"another image ({error.message})", element=element, hint=error.hint or "")]
 
     def ensure(
         self,

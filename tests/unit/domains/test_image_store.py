@@ -217,7 +217,7 @@ def test_names_that_could_be_paths_or_options_are_refused(tmp_path: Path, name: 
 
 def test_a_machine_of_another_architecture_is_refused_before_anything_is_built(tmp_path: Path) -> None:
     (lack,) = ImageStore(StatePaths(tmp_path)).lacks("micro", Kind.QEMU, "node a", arch=Arch.AARCH64)
-    assert lack.missing == "the image micro is for x86_64, not for aarch64"
+    assert lack.missing == "another image (the image micro is for x86_64, not for aarch64)"
 
 
 def test_programs_that_the_host_lacks_are_told_with_their_packages(

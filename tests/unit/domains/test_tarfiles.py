@@ -48,8 +48,8 @@ def refusal(plan: PnodePlan, node: NodePlan) -> str:
     with pytest.raises(HypervisorError) as caught, open_tarfiles(plan, node):
         pass
     (lack,) = tarfile_lacks(plan, node)
-    assert lack.missing == caught.value.message
-    return lack.missing
+    assert lack.missing == f"other tar files ({caught.value.message})"
+    return caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_hostile_archive_stays_in_a_process_nodes_folder(tmp_path: Path) -> No
     var.mkdir(parents=True)
     plan, node = plans(tmp_path, str(tmp_path / "a.tgz"), directory="/var/benito/data", kind=Kind.PROCESS)
     with open_tarfiles(plan, node) as opened:
-        unpack_in_folder(opened, var)
+        unpack_in_folder(opened, var, "a.one.lab")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tgz", "node"]
     assert [path.name for path in (tmp_path / "node").iterdir()] == ["var"]
     assert sorted(path.name for path in var.iterdir()) == ["above", "absolute", "data", "over", "through"]
