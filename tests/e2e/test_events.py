@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -113,6 +114,12 @@ def test_a_watch_outlives_libvirtd(tmp_path: Path, domain: Callable[[], UUID]) -
     between.cut()
 
 
+def _first_process(driver: LxcDriver, plan: PnodePlan) -> int:
+    """The number that commands enter the container by."""
+    words = driver.argv(plan, plan.nodes[0], ["true"], terminal=False)
+    return int(next(word for before, word in pairwise(words) if before.endswith("enter.py")))
+
+
 def _until_told(told: "queue.SimpleQueue[UUID | None]", wanted: UUID | None) -> None:
     """Other tests' domains come and go too."""
     deadline = time.monotonic() + SECONDS
@@ -144,7 +151,7 @@ def test_a_containers_life_is_told_and_its_logs_stay(project: Project, tmp_path:
 
     with driver.watch(experiment, plan.nodes, news.set):
         until(lambda: driver.observe(experiment, plan.nodes)["a"].exit_code == 3)
-        os.kill(driver._first_process(node), signal.SIGKILL)
+        os.kill(_first_process(driver, plan), signal.SIGKILL)
         until(lambda: driver.observe(experiment, plan.nodes)["a"].boot is BootStatus.DEAD)
     status = driver.observe(experiment, plan.nodes)["a"]
     assert status.exit_code == 3
