@@ -92,8 +92,9 @@ set_up_interfaces() {
     while read -r mac name address mtu; do
         device_of "$mac" || continue
         if [ "$name" = ctl0 ]; then
-            # Usable at once: a link-local address made of a unique MAC needs no second of waiting for a duplicate.
-            for setting in disable_ipv6=0 addr_gen_mode=0 accept_dad=0 accept_ra=0; do
+            # Its address is made here: the kernel's own is there only once it has noticed a carrier, and of no use until
+            # a worker of its has come round.
+            for setting in disable_ipv6=0 addr_gen_mode=1 accept_dad=0 accept_ra=0; do
                 echo "${setting#*=}" >"/proc/sys/net/ipv6/conf/$device/${setting%=*}"
             done
         fi
@@ -109,8 +110,8 @@ link set dev $device name bnt$count
 "
         case $address in
             -) up= ;;
-            # The kernel makes it too, but only once it has noticed a carrier: ssh listens at this address.
-            *:*) up="address replace $address dev $name scope link nodad
+            *:*) up="address flush dev $name scope link
+address replace $address dev $name scope link nodad
 " ;;
             *) up="address replace $address broadcast + dev $name
 " ;;
@@ -145,7 +146,7 @@ start_sshd() {
         [ "$name" != ctl0 ] || break
     done <"$config/interfaces"
     address=${address%/*}
-    [ "$name" = ctl0 ] && $kit/dropbear -s -r "$config/host_key" -p "[$address%ctl0]:22"
+    [ "$name" = ctl0 ] && $kit/dropbear -E -s -r "$config/host_key" -p "[$address%ctl0]:22"
 }
 
 # Where the node's disk is larger than the image's.
