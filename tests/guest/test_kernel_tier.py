@@ -11,9 +11,9 @@ from uml import Guest, Outcome
 PYTEST = str(Path(sys.executable).parent / "pytest")
 REPORT = "/run/kernel-tier.xml"
 SECONDS = 700
-#: Tests of the relay's program, which is the same on every kernel and slow on this one. Links that it carries
-#: (test_relayed.py) are tested here too.
-OF_THE_PROGRAM = ("test_relay.py", "test_relay_life.py")
+#: Tests of the relay's program, which is the same on every kernel and slow on this one (links that it carries,
+#: test_relayed.py, are tested here too), and of id-mapped mounts: this kernel has none on the guest's file systems.
+LEFT_OUT = ("test_relay.py", "test_relay_life.py", "test_idmap.py")
 #: What the guest may skip: its kernel is built without nf_tables' inet family (those tests run on the host's own
 #: kernel), and one test needs a kernel that lacks something.
 ALLOWED = ("packet filter has no inet tables", "this kernel lacks nothing")
@@ -30,7 +30,7 @@ class Tier:
 @pytest.fixture(scope="module")
 def tier(guest: Guest, guest_skipped: dict[str, str]) -> Tier:
     words = ("-m", "kernel and not e2e", "-q", "--color=no", "-p", "no:cacheprovider", "-p", "no:xdist")
-    left_out = [f"--ignore=tests/kernel/{name}" for name in OF_THE_PROGRAM]
+    left_out = [f"--ignore=tests/kernel/{name}" for name in LEFT_OUT]
     outcome = guest.run(PYTEST, "tests/kernel", *words, *left_out, "--junitxml", REPORT, seconds=SECONDS)
     report = etree.fromstring(guest.check("cat", REPORT).encode())
     for case in report.iter("testcase"):
