@@ -80,7 +80,7 @@ def test_a_container_of_a_debian_tree(paths: StatePaths, store: ImageStore, room
         # The image's shell and programs, not the kit's.
         assert "bash" in container.ssh("echo", "$BASH")
         assert "coreutils" in container.run("ls", "--version")
-        os.kill(container.init, signal.SIGTERM)
+        os.kill(container.init, signal.SIGUSR2)  # as its own poweroff does
         container.until_said("ended poweroff 0")
 
 
