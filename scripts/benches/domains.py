@@ -33,7 +33,10 @@ class Bench:
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self._environment = {**os.environ, "BENITO_STATE": str(state / "state")}
+        # One pnode that holds everything: how much this machine should hold is not the question.
+        site = state / "site.toml"
+        site.write_text('[[pnodes]]\ntype = "bench"\ncount = 1\nmemory = "999GiB"\ncores = 999\ndisk = "999GiB"\n')
+        self._environment = {**os.environ, "BENITO_STATE": str(state / "state"), "BENITO_SITE": str(site)}
 
     def benito(self, *words: str) -> str:
         """Runs the command; what it printed. Ends the measurement where it fails."""
@@ -71,7 +74,7 @@ class Bench:
         try:
             self.benito("up", str(file), *words)
         except SystemExit:
-            self.benito("down", name)
+            subprocess.run([*_BENITO, "down", name], env=self._environment, capture_output=True, check=False)
             raise
         booted = time.monotonic() - begin
         plan = json.loads((self._state / "state/exp" / name / "plan.json").read_text())
