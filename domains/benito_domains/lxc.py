@@ -26,6 +26,7 @@ from benito_domains.leftovers import delete_stale_devices, end_containers, is_fi
 from benito_domains.limits import libvirt_shares, limit_lacks, limit_pids, remove_groups
 from benito_domains.mounts import libvirt_pid, mount_root, prepare_lower, unmount_below
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
+from benito_domains.nodeimages import ensure_images, hold_image, image_of, images_lack
 from benito_domains.parallel import in_parallel
 from benito_domains.quotadisk import mount_limited
 from benito_domains.render import ContainerFiles, MadeOf, container_xml
@@ -52,9 +53,7 @@ class LxcDriver:
             return ()
         element = f"openvz node {nodes[0].name}"
         lacks = [*root_lacks(element), *libvirt_lacks(self._libvirt, element)]
-        first = {(node.image, node.image_sha256): node for node in reversed(nodes)}
-        for (image, sha256), node in first.items():
-            lacks += self._images.lacks(image, Kind.OPENVZ, f"node {node.name}", sha256=sha256)
+        lacks += images_lack(self._images, nodes)
         lacks += limit_lacks(nodes, element)
         lacks += template_lacks(plan, ("lxc",))
         for node in nodes:
@@ -63,22 +62,18 @@ class LxcDriver:
 
     def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Builds or fetches the images, and makes for each node its folder, keys and configuration."""
-        images: dict[tuple[str, str | None], Image] = {}
-        for node in nodes:
-            key = (node.image, node.image_sha256)
-            if key not in images:
-                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=progress)
-                prepare_lower(_tree(images[key]), self._copy(plan, images[key]), plan.uid_base)
+        images = ensure_images(self._images, nodes, progress)
+        for image in {image.digest: image for image in images.values()}.values():
+            prepare_lower(_tree(image), self._copy(plan, image), plan.uid_base)
         if nodes:
             build_kit(self._paths, progress)
             make_experiment_key(self._paths, plan.experiment)
-        in_parallel(lambda node: self._prepare(plan, node, images[node.image, node.image_sha256]), nodes)
+        in_parallel(lambda node: self._prepare(plan, node, images[node.name]), nodes)
 
     def _prepare(self, plan: PnodePlan, node: NodePlan, image: Image) -> None:
         files = self._files(plan.experiment, node.name)
         files.make(Kind.OPENVZ, plan.uid_base)
-        if self._images.held(files.folder, node.image, Kind.OPENVZ) is None:
-            self._images.hold(image, files.folder)
+        hold_image(self._images, node, files, image)
         keys = make_keys(self._paths, plan.experiment, node, files)
         with open_tarfiles(plan, node) as tarfiles:
             files.write_config(
@@ -96,7 +91,7 @@ class LxcDriver:
         end_containers([(node.dns_name, node.uuid)])
         delete_stale_devices(_devices(node))
         files = self._files(plan.experiment, node.name)
-        image = self._image(node, files)
+        image = image_of(self._images, node, files)
         root = files.folder / "root"
         if node.limits.disk_mib is not None:
             status = {"status": files.status}
@@ -200,10 +195,6 @@ class LxcDriver:
 
     def _files(self, experiment: ExperimentId, node: str) -> NodeFiles:
         return NodeFiles(self._paths.node(experiment, node))
-
-    def _image(self, node: NodePlan, files: NodeFiles) -> Image:
-        held = self._images.held(files.folder, node.image, Kind.OPENVZ)
-        return held or self._images.get(node.image, Kind.OPENVZ, sha256=node.image_sha256)
 
     def _lowers(self, experiment: ExperimentId) -> Path:
         return self._paths.experiment(experiment) / "images"

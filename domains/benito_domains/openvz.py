@@ -31,6 +31,7 @@ from benito_domains.images.store import ImageStore
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys
 from benito_domains.leftovers import delete_stale_devices
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
+from benito_domains.nodeimages import ensure_images, hold_image, images_lack
 from benito_domains.openvzconf import ConfFolder, Container, mount_script, openvz_xml, parameter
 from benito_domains.parallel import in_parallel
 from benito_domains.tarfiles import copy_tarfiles, list_file, open_tarfiles, tarfile_lacks
@@ -86,32 +87,23 @@ class OpenVzDriver:
         if any(template.kind is Kind.OPENVZ for template in plan.templates):
             hint = "leave it out: this machine's openvz nodes are OpenVZ's own containers"
             lacks.append(Lack(missing="a use for the template of openvz nodes", element=element, hint=hint))
-        first = {(node.image, node.image_sha256): node for node in reversed(nodes)}
-        for (image, sha256), node in first.items():
-            lacks += self._images.lacks(image, Kind.OPENVZ, f"node {node.name}", sha256=sha256)
+        lacks += images_lack(self._images, nodes)
         for node in nodes:
             lacks += tarfile_lacks(plan, node)
         return lacks
 
     def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Builds or fetches the images, and makes for each node its folder, keys, configuration and root."""
-        images: dict[tuple[str, str | None], Image] = {}
-        for node in nodes:
-            key = (node.image, node.image_sha256)
-            if key not in images:
-                images[key] = self._images.ensure(node.image, Kind.OPENVZ, sha256=key[1], progress=progress)
+        images = ensure_images(self._images, nodes, progress)
         if nodes:
             build_kit(self._paths, progress)
             make_experiment_key(self._paths, plan.experiment)
-        in_parallel(lambda node: self._prepare(plan, node, images[node.image, node.image_sha256]), nodes)
+        in_parallel(lambda node: self._prepare(plan, node, images[node.name]), nodes)
 
     def _prepare(self, plan: PnodePlan, node: NodePlan, image: Image) -> None:
         files = self._files(plan.experiment, node.name)
         files.make(Kind.OPENVZ)
-        held = self._images.held(files.folder, node.image, Kind.OPENVZ)
-        if held is None:
-            self._images.hold(image, files.folder)
-        _make_root(held or image, _private(files))
+        _make_root(hold_image(self._images, node, files, image), _private(files))
         keys = make_keys(self._paths, plan.experiment, node, files)
         with open_tarfiles(plan, node) as tarfiles:
             texts = {**config_files(plan, node, keys), **list_file(tarfiles, on_disk=False)}

@@ -18,7 +18,6 @@ from benito_domains.config import KIT_INSIDE, config_files
 from benito_domains.disks import make_overlay, settle
 from benito_domains.domainlogs import console_argv, read_machine_log
 from benito_domains.hypervisor import UNDEFINE_ALL, Domain, Libvirt
-from benito_domains.images.image import Image
 from benito_domains.images.kit import build_kit
 from benito_domains.images.store import ImageStore
 from benito_domains.keys import make_experiment_key, make_keys, remove_unused_keys, ssh_argv
@@ -26,6 +25,7 @@ from benito_domains.kvm import kvm_works, tsc_khz
 from benito_domains.leftovers import delete_stale_devices
 from benito_domains.limits import libvirt_shares, limit_lacks
 from benito_domains.nodefiles import NodeFiles, nodes_on_disk
+from benito_domains.nodeimages import ensure_images, hold_image, image_of, images_lack
 from benito_domains.parallel import in_parallel
 from benito_domains.render import MachineFiles, MadeOf, machine_xml
 from benito_domains.seed import seed_image
@@ -66,7 +66,7 @@ class QemuDriver:
         lacks += libvirt_lacks(self._libvirt, element)
         if not lacks:
             lacks += self._models_lack(nodes)
-        lacks += self._images_lack(nodes)
+        lacks += images_lack(self._images, nodes)
         lacks += limit_lacks(nodes, element)
         lacks += template_lacks(plan, ("qemu",))
         for node in nodes:
@@ -91,21 +91,9 @@ class QemuDriver:
                 found.append(Lack(missing=f"the CPU model {model}", element=f"node {node.name}", hint=hint))
         return found
 
-    def _images_lack(self, nodes: Sequence[NodePlan]) -> list[Lack]:
-        first = {(node.image, node.machine.arch, node.image_sha256): node for node in reversed(nodes)}
-        return [
-            lack
-            for (image, arch, sha256), node in first.items()
-            for lack in self._images.lacks(image, Kind.QEMU, f"node {node.name}", arch=arch, sha256=sha256)
-        ]
-
     def prepare(self, plan: PnodePlan, nodes: Sequence[NodePlan], progress: Progress = quiet) -> None:
         """Builds or fetches the images, and makes for each node its folder and keys."""
-        images: dict[tuple[str, Arch, str | None], Image] = {}
-        for node in nodes:
-            key = (node.image, node.machine.arch, node.image_sha256)
-            if key not in images:
-                images[key] = self._images.ensure(node.image, Kind.QEMU, arch=key[1], sha256=key[2], progress=progress)
+        images = ensure_images(self._images, nodes, progress)
         if nodes:
             make_experiment_key(self._paths, plan.experiment)
 
@@ -113,8 +101,7 @@ class QemuDriver:
             files = self._files(plan.experiment, node.name)
             files.make(Kind.QEMU)
             make_keys(self._paths, plan.experiment, node, files)
-            if self._images.held(files.folder, node.image, Kind.QEMU, arch=node.machine.arch) is None:
-                self._images.hold(images[node.image, node.machine.arch, node.image_sha256], files.folder)
+            hold_image(self._images, node, files, images[node.name])
 
         in_parallel(make, nodes)
 
@@ -133,7 +120,7 @@ class QemuDriver:
     def _define(self, plan: PnodePlan, node: NodePlan) -> None:
         files = self._files(plan.experiment, node.name)
         files.hold()
-        image = self._image(node, files)
+        image = image_of(self._images, node, files)
         keys = make_keys(self._paths, plan.experiment, node, files)
         with open_tarfiles(plan, node) as tarfiles:
             files.write_disk(
@@ -156,11 +143,6 @@ class QemuDriver:
         made_of = MadeOf(image=image.name, digest=image.digest, shares=libvirt_shares(node.limits.cpu_shares))
         xml = machine_xml(plan, node, places, made_of, skeleton("qemu", plan))
         self._libvirt.define(node.dns_name, xml)
-
-    def _image(self, node: NodePlan, files: NodeFiles) -> Image:
-        arch = node.machine.arch
-        held = self._images.held(files.folder, node.image, Kind.QEMU, arch=arch)
-        return held or self._images.get(node.image, Kind.QEMU, arch=arch, sha256=node.image_sha256)
 
     def release(self, plan: PnodePlan, node: NodePlan, moment: float | None = None) -> None:
         """Lets the node go on to its start command."""
